@@ -88,11 +88,6 @@ def _root() -> dict[str, Any]:
         "required": ["spec"],
         "x-kubernetes-validations": [
             rule(
-                f"self.metadata.name.size() <= {NAME_LIMIT}",
-                f"metadata.name may have at most {NAME_LIMIT} characters: "
-                "the names of the objects made for it are longer",
-            ),
-            rule(
                 "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
                 "metadata.name must start with a letter and have only lower-case letters, "
                 "digits and dashes: Services are named after it",
@@ -101,7 +96,10 @@ def _root() -> dict[str, Any]:
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
-            "metadata": {"type": "object"},
+            "metadata": {
+                "type": "object",
+                "properties": {"name": {"type": "string", "maxLength": NAME_LIMIT}},
+            },
             "spec": structural_schema(HousingModelSpec),
             "status": structural_schema(HousingModelStatus),
         },
