@@ -1,0 +1,101 @@
+"""A real MLflow server as a process of its own, which tests can take down and bring back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+START_SECONDS = 90
+STOP_SECONDS = 15
+
+
+def free_port() -> int:
+    """Return a TCP port on the loopback interface that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class MlflowServer:
+    """`mlflow server` with a SQLite backend, its artifacts proxied, all its data under `folder`.
+
+    The port and the data stay the same over `stop` and `start`, so that a client sees one server
+    that was away for a while.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server and wait until it answers. Does nothing while it runs.
+
+        Raises RuntimeError, with the end of the server's log, if it does not answer within 90 s.
+        """
+        if self._process is not None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [
+            *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
+            *("--host", "127.0.0.1", "--port", str(self.port)),
+            *("--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}"),
+            *("--serve-artifacts", "--artifacts-destination", str(self.folder / "artifacts")),
+        ]
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")},
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        }
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._wait_until_it_answers(self._process)
+
+    def stop(self) -> None:
+        """End the server and its workers, by their own process group. Does nothing when down."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for end in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(process.pid, end)
+                process.wait(STOP_SECONDS)
+            except ProcessLookupError:
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        process.wait(STOP_SECONDS)
+
+    def restart(self) -> None:
+        """Stop the server and start it again, on the same port and the same data."""
+        self.stop()
+        self.start()
+
+    def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                with urllib.request.urlopen(f"{self.url}/health", timeout=5):
+                    return
+            except OSError:
+                time.sleep(0.2)
+        self.stop()
+        tail = self.log.read_text(errors="replace")[-4000:]
+        raise RuntimeError(f"the MLflow server did not answer on {self.url}; its log ends:\n{tail}")
