@@ -5,11 +5,11 @@ reference page (`docs/reference/housingmodel.md`) are generated from them by
 `python -m housing_core.api`.
 """
 
+from housing_core.api.pods import PodSettings
 from housing_core.api.spec import (
     Dataset,
     HousingModelSpec,
     Monitoring,
-    PodSettings,
     Promotion,
     Retraining,
     Serving,

@@ -31,7 +31,10 @@ def _yaml(document: dict[str, Any]) -> str:
 
 def _chart_template(crd: dict[str, Any]) -> str:
     """The CRD for Helm: kept on uninstall, and installable apart."""
-    kept = {**crd, "metadata": {**crd["metadata"], "annotations": {"helm.sh/resource-policy": "keep"}}}
+    kept = {
+        **crd,
+        "metadata": {**crd["metadata"], "annotations": {"helm.sh/resource-policy": "keep"}},
+    }
     body = _yaml(kept)
     if "{{" in body:
         raise ValueError("the CRD has text that Helm would read as a template")

@@ -56,6 +56,7 @@ def rule(expression: str, message: str) -> dict[str, str]:
         expression: what must hold; `self` is the value that the rule stands on.
         message: what to write instead, for a person. The value cannot be put into it: turning a
             number into text has no bound that the API server's cost estimate would accept.
+
     """
     return {"rule": expression, "message": message}
 
@@ -75,6 +76,7 @@ def parse_duration(text: str) -> timedelta:
 
     Raises:
         ValueError: when the text is not a duration.
+
     """
     match = re.fullmatch(DURATION_PATTERN, text)
     if not match or not text:

@@ -19,9 +19,7 @@ def reference_page(crd: dict[str, Any]) -> str:
     version = spec["versions"][0]
     root = version["schema"]["openAPIV3Schema"]
     parts = [
-        _HEADER.format(
-            group=spec["group"], version=version["name"], kind=spec["names"]["kind"]
-        )
+        _HEADER.format(group=spec["group"], version=version["name"], kind=spec["names"]["kind"])
     ]
     for name in ("spec", "status"):
         parts.extend(_sections(name, root["properties"][name]))
@@ -75,7 +73,11 @@ def _type(schema: dict[str, Any]) -> str:
 def _bounds(schema: dict[str, Any]) -> str:
     parts = []
     if "minimum" in schema:
-        parts.append(f"{'above' if schema.get('exclusiveMinimum') else 'at least'} {schema['minimum']}")
+        parts.append(
+            f"{'above' if schema.get('exclusiveMinimum') else 'at least'} {schema['minimum']}"
+        )
     if "maximum" in schema:
-        parts.append(f"{'below' if schema.get('exclusiveMaximum') else 'at most'} {schema['maximum']}")
+        parts.append(
+            f"{'below' if schema.get('exclusiveMaximum') else 'at most'} {schema['maximum']}"
+        )
     return f" ({', '.join(parts)})" if parts else ""

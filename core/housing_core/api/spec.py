@@ -262,7 +262,9 @@ class Promotion(ApiType):
 
     model_config = {
         "json_schema_extra": rules(
-            _not_available("canary", "leave it out; a version takes all traffic once staging passed")
+            _not_available(
+                "canary", "leave it out; a version takes all traffic once staging passed"
+            )
         )
     }
 
@@ -308,7 +310,8 @@ class PredictionLog(ApiType):
         default="5Gi", description="Size of the claim that the operator makes."
     )
     storage_class_name: Annotated[str, Field(max_length=253)] | None = Field(
-        default=None, description="Storage class of that claim; the cluster's default when left out."
+        default=None,
+        description="Storage class of that claim; the cluster's default when left out.",
     )
     access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] = Field(
         default="ReadWriteOnce",
@@ -397,9 +400,7 @@ class HousingModelSpec(ApiType):
     promotion: Promotion = Field(
         default_factory=Promotion, description="How a trained version gets to production."
     )
-    serving: Serving = Field(
-        default_factory=Serving, description="How predictions are answered."
-    )
+    serving: Serving = Field(default_factory=Serving, description="How predictions are answered.")
     monitoring: Monitoring = Field(default_factory=Monitoring, description="How drift is watched.")
     retraining: Retraining = Field(
         default_factory=Retraining, description="When the operator trains again by itself."

@@ -83,7 +83,9 @@ class DriftStatus(StatusType):
     model_version: Version = Field(description="The version whose predictions were looked at.")
     time: Timestamp = Field(description="When the report was made.")
     verdict: Literal["Stable", "Drift", "NotEnoughData"] = Field(description="What it found.")
-    reason: Text = Field(default="", description="Which rule of seed 5.5 decided, with its numbers.")
+    reason: Text = Field(
+        default="", description="Which rule of seed 5.5 decided, with its numbers."
+    )
     samples: int = Field(default=0, description="Predictions in the window.")
     window_start: Timestamp | None = Field(default=None, description="Oldest prediction looked at.")
     window_end: Timestamp | None = Field(default=None, description="Newest prediction looked at.")

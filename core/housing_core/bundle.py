@@ -1,0 +1,286 @@
+"""The model bundle: what training registers and what serving, monitoring and stock MLflow read.
+
+A version in MLflow is a normal pyfunc model; the bundle is the folder `artifacts/bundle` in it:
+
+| file | what it holds |
+|---|---|
+| `model.onnx` | the graph: one typed rank-2 input (rows, 1) per column, named by the column's position (`column_0`, ...); outputs `label` (int64 class index, (rows,)) and `probabilities` (float32, (rows, classes)) |
+| `schema.json` | columns, crosses, classes, boundaries in money, cleaning rules: `Schema` |
+| `reference.json` | what monitoring compares with: `Reference` |
+| `golden.json` | rows with their expected answers: `GoldenRow` list |
+| `summary.json` | scores and lineage for the operator and people: `Summary` |
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from housing_core.cleaning import CleaningRules
+
+FORMAT = 1
+"""Version of this layout; a reader refuses a newer one."""
+
+BUNDLE_PATH = "artifacts/bundle"
+"""Where the bundle sits in the registered MLflow model."""
+
+GRAPH_FILE = "model.onnx"
+SCHEMA_FILE = "schema.json"
+REFERENCE_FILE = "reference.json"
+GOLDEN_FILE = "golden.json"
+SUMMARY_FILE = "summary.json"
+
+GOLDEN_TOLERANCE = 1e-5
+"""Largest difference of a probability that counts as the same answer (float32 sums)."""
+
+
+PartT = TypeVar("PartT", bound="_Part")
+
+
+class BundleError(Exception):
+    """A bundle that cannot be used; the message says which file and why."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class ColumnSchema(_Part):
+    """One input column.
+
+    Attributes:
+        kind: Numeric columns are float32 inputs with NaN for missing, the others string inputs
+            with `""` for missing.
+        reason: why training gave it this kind.
+        minimum, maximum: range in the training part; None for categories.
+        examples: a few frequent raw values, for documentation.
+
+    """
+
+    name: str
+    kind: Literal["Numeric", "Categorical", "HighCardinality"]
+    reason: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    examples: list[str] = []
+
+
+class CrossSchema(_Part):
+    """Columns whose combined value is one hashed input."""
+
+    name: str
+    columns: list[str]
+
+
+class Schema(_Part):
+    """Columns in the order of the graph's inputs, classes in the order of its probabilities.
+
+    Attributes:
+        boundaries: prices that part the classes, rising, one less than there are classes; a price
+            equal to a boundary belongs to the class above it.
+        ignored: columns of the data that are not inputs → why.
+        cleaning: `CleaningRules.to_json()`.
+
+    """
+
+    format: int = FORMAT
+    model_name: str
+    target: str
+    columns: list[ColumnSchema]
+    crosses: list[CrossSchema] = []
+    classes: list[str]
+    boundaries: list[float]
+    ignored: dict[str, str] = {}
+    cleaning: str
+
+    @property
+    def rules(self) -> CleaningRules:
+        """The cleaning rules of this model."""
+        return CleaningRules.from_json(self.cleaning)
+
+    @staticmethod
+    def input_name(position: int) -> str:
+        """Name of the graph's input for the column at this position."""
+        return f"column_{position}"
+
+
+class NumericProfile(_Part):
+    """A numeric feature in the training part.
+
+    Attributes:
+        edges: inner bin edges, rising; bin i holds values in (edges[i-1], edges[i]].
+        counts: rows in each of the len(edges) + 1 bins, missing values left out.
+        mean, std, skewness: of the present values, None where there are too few.
+
+    """
+
+    kind: Literal["Numeric"] = "Numeric"
+    rows: int
+    missing: int
+    edges: list[float]
+    counts: list[int]
+    mean: float | None
+    std: float | None
+    skewness: float | None
+    minimum: float | None
+    maximum: float | None
+
+
+class CategoricalProfile(_Part):
+    """A categorical feature in the training part.
+
+    Attributes:
+        counts: rows of each of the most frequent categories, missing values left out.
+        other: rows of all further categories together.
+        cardinality: number of distinct categories, the further ones included.
+        other_hashes: murmurhash3_32 (unsigned, seed 0, of the UTF-8 text) of the further
+            categories, so that a category is known to be new without its text.
+
+    """
+
+    kind: Literal["Categorical"] = "Categorical"
+    rows: int
+    missing: int
+    counts: dict[str, int]
+    other: int = 0
+    cardinality: int
+    other_hashes: list[int] = []
+
+
+FeatureProfile = Annotated[NumericProfile | CategoricalProfile, Field(discriminator="kind")]
+
+
+class Reference(_Part):
+    """What the monitor compares a window with: features from the training part, the rest from the holdout.
+
+    Attributes:
+        class_shares: share of each class among the holdout's *predictions*.
+        scores: accuracy and macro_f1 on the holdout.
+        calibration: rows (mean confidence of the bin, share that was right, rows in the bin).
+
+    """
+
+    format: int = FORMAT
+    rows: int
+    holdout_rows: int
+    features: dict[str, FeatureProfile]
+    class_shares: dict[str, float]
+    scores: dict[str, float]
+    calibration: list[tuple[float, float, int]] = []
+
+
+class GoldenRow(_Part):
+    """A raw listing and the answer that the graph gave in training."""
+
+    row: dict[str, Any]
+    label: str
+    probabilities: list[float]
+
+
+class Scores(_Part):
+    """Scores on the holdout; `precision` and `recall` are macro averages, `roc_auc` one-versus-rest."""
+
+    accuracy: float
+    macro_f1: float
+    precision: float
+    recall: float
+    roc_auc: float | None
+    confusion_matrix: list[list[int]]
+
+
+class Comparison(_Part):
+    """Champion and challenger on the newest holdout, each on its own boundaries.
+
+    Attributes:
+        champion_version: the version in production then.
+        rank_correlation: Spearman's, of the expected class with the price; has no boundaries.
+
+    """
+
+    champion_version: str
+    rows: int
+    champion_macro_f1: float
+    challenger_macro_f1: float
+    champion_rank_correlation: float | None = None
+    challenger_rank_correlation: float | None = None
+    champion_boundaries: list[float]
+
+
+class Summary(_Part):
+    """What the operator and people want to know of a version, without opening the graph."""
+
+    format: int = FORMAT
+    model_name: str
+    key: str
+    run_id: str
+    trigger: str
+    scores: Scores
+    baseline_name: str
+    baseline: Scores
+    comparison: Comparison | None = None
+    rows: int
+    new_rows: int
+    holdout_rows: int
+    dataset_uri: str
+    dataset_fingerprint: str
+    bundle_bytes: int
+    training_seconds: float
+    resumed_from_trees: int = 0
+
+
+def read_schema(folder: Path) -> Schema:
+    """`schema.json` of a bundle folder.
+
+    Raises:
+        BundleError: when it is not there, not readable, or of a newer format.
+
+    """
+    return _read(folder / SCHEMA_FILE, Schema)
+
+
+def read_reference(folder: Path) -> Reference:
+    """`reference.json` of a bundle folder; raises BundleError as `read_schema` does."""
+    return _read(folder / REFERENCE_FILE, Reference)
+
+
+def read_summary(folder: Path) -> Summary:
+    """`summary.json` of a bundle folder; raises BundleError as `read_schema` does."""
+    return _read(folder / SUMMARY_FILE, Summary)
+
+
+def read_golden(folder: Path) -> list[GoldenRow]:
+    """`golden.json` of a bundle folder; raises BundleError when it is unusable or empty."""
+    path = folder / GOLDEN_FILE
+    try:
+        rows = [GoldenRow.model_validate(row) for row in json.loads(path.read_text("utf-8"))]
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path.name} cannot be read: {error}") from error
+    if not rows:
+        raise BundleError(f"{path.name} holds no rows to check the model with")
+    return rows
+
+
+def write_part(folder: Path, name: str, part: BaseModel | list[GoldenRow]) -> None:
+    """Write one JSON file of a bundle."""
+    data = (
+        [row.model_dump(mode="json") for row in part]
+        if isinstance(part, list)
+        else part.model_dump(mode="json")
+    )
+    (folder / name).write_text(json.dumps(data, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def _read(path: Path, model: type[PartT]) -> PartT:
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        found = data.get("format") if isinstance(data, dict) else None
+        if isinstance(found, int) and found > FORMAT:
+            raise BundleError(
+                f"{path.name} has format {found}; this program reads up to {FORMAT}: upgrade it"
+            )
+        return model.model_validate(data)
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path.name} cannot be read: {error}") from error

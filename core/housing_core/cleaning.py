@@ -1,0 +1,214 @@
+"""Raw values → typed values, by rules that are data.
+
+Training learns the rules, the bundle carries them, and this one module applies them wherever raw
+values come in: training, serving, monitoring and the stock MLflow wrapper, which holds a copy of
+this file. It therefore imports the standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from typing import Any
+
+MISSING_WORDS = ("", "-", "--", "?", "n/a", "na", "nan", "none", "null", "#n/a", "<na>")
+"""Texts that mean "no value" in any language we met; training may add a column's own."""
+
+MISSING_TEXT = ""
+"""How a missing category is written in the graph's string inputs."""
+
+_SPACES = re.compile(r"\s+")
+_NUMBER = re.compile(r"[-+]?\d[\d.,'\u00a0 ]*(?:[eE][-+]?\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class NumberRule:
+    """How a number is written in one column.
+
+    Attributes:
+        decimal: the decimal mark, `.` or `,`.
+        thousands: the marks between groups of three digits, for example `.` or `,`; none when empty.
+        prefixes: texts that may stand before the number, lower case, for example `tl` or `$`.
+        suffixes: patterns of what may stand behind it, lower case regular expressions, for
+            example `m2` or `tl.*`.
+
+    """
+
+    decimal: str = "."
+    thousands: str = ""
+    prefixes: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CleaningRules:
+    """The rules of one model.
+
+    Attributes:
+        numbers: rule of each numeric column.
+        texts: names of the columns that are categories.
+        missing_words: texts that mean "no value", lower case.
+
+    """
+
+    numbers: Mapping[str, NumberRule] = field(default_factory=dict)
+    texts: tuple[str, ...] = ()
+    missing_words: tuple[str, ...] = MISSING_WORDS
+
+    def to_json(self) -> str:
+        """The rules as JSON text."""
+        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> CleaningRules:
+        """Read back what `to_json` wrote.
+
+        Raises:
+            ValueError: when the text is not such rules.
+
+        """
+        try:
+            data = json.loads(text)
+            numbers = {
+                name: NumberRule(
+                    decimal=rule["decimal"],
+                    thousands=rule["thousands"],
+                    prefixes=tuple(rule["prefixes"]),
+                    suffixes=tuple(rule["suffixes"]),
+                )
+                for name, rule in data["numbers"].items()
+            }
+            return cls(numbers, tuple(data["texts"]), tuple(data["missing_words"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not cleaning rules: {error!r}") from error
+
+
+class BadValueError(ValueError):
+    """A value that a column cannot take; `column` and `value` say which."""
+
+    def __init__(self, column: str, value: object, expected: str) -> None:
+        self.column, self.value, self.expected = column, value, expected
+        shown = repr(value)
+        shown = shown if len(shown) <= 80 else shown[:77] + "..."
+        super().__init__(f"column {column!r}: {shown} is not {expected}")
+
+
+def normalise_text(value: object) -> str:
+    """Text as the model sees it: Unicode NFC, single spaces, none at the ends; case is kept.
+
+    Whole floats lose their `.0`, so that a category read as 3.0 by one reader and 3 by another
+    is one category.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return _normalise(str(value))
+
+
+@lru_cache(maxsize=65_536)
+def _normalise(text: str) -> str:
+    return _SPACES.sub(" ", unicodedata.normalize("NFC", text)).strip()
+
+
+def is_missing(value: object, missing_words: Iterable[str] = MISSING_WORDS) -> bool:
+    """Whether a raw value means "no value"."""
+    if value is None:
+        return True
+    if isinstance(value, float):
+        return math.isnan(value)
+    return isinstance(value, str) and _normalise(value).casefold() in missing_words
+
+
+def clean_text(column: str, value: object, missing_words: Iterable[str] = MISSING_WORDS) -> str:
+    """A raw value of a categorical column → its category; `""` when it is missing.
+
+    Raises:
+        BadValueError: for a list or an object.
+
+    """
+    if is_missing(value, missing_words):
+        return MISSING_TEXT
+    if not isinstance(value, str | int | float | bool):
+        raise BadValueError(column, value, "a text or a number")
+    return normalise_text(value)
+
+
+def clean_number(
+    column: str,
+    value: object,
+    rule: NumberRule,
+    missing_words: Iterable[str] = MISSING_WORDS,
+) -> float:
+    """A raw value of a numeric column → a finite float; NaN when it is missing.
+
+    A number stays as it is; a text is read by the column's rule.
+
+    Raises:
+        BadValueError: when the text is not a number by this rule, or the number is infinite.
+
+    """
+    if is_missing(value, missing_words):
+        return math.nan
+    if isinstance(value, str):
+        number = _parse_number(_normalise(value).casefold(), rule)
+        if number is None:
+            raise BadValueError(column, value, "a number")
+    elif isinstance(value, int | float):  # a bool is an int: 0 or 1
+        try:
+            number = float(value)
+        except OverflowError as error:
+            raise BadValueError(column, value, "a finite number") from error
+    else:
+        raise BadValueError(column, value, "a number")
+    if not math.isfinite(number):
+        raise BadValueError(column, value, "a finite number")
+    return number
+
+
+@lru_cache(maxsize=65_536)
+def _parse_number(text: str, rule: NumberRule) -> float | None:
+    for prefix in rule.prefixes:
+        text = text.removeprefix(prefix).lstrip()
+    match = _NUMBER.match(text)
+    if not match:
+        return None
+    digits = match.group().rstrip(" \u00a0.,'")
+    rest = text[len(digits) :].strip(" \u00a0")
+    if rest and not any(re.fullmatch(suffix, rest) for suffix in rule.suffixes):
+        return None
+    digits = digits.replace("\u00a0", "").replace(" ", "")
+    for mark in rule.thousands:
+        whole, decimal, fraction = digits.partition(rule.decimal)
+        digits = whole.replace(mark, "") + decimal + fraction
+    if rule.decimal != ".":
+        if "." in digits:
+            return None
+        digits = digits.replace(rule.decimal, ".")
+    try:
+        return float(digits)
+    except ValueError:
+        return None
+
+
+def clean_row(row: Mapping[str, Any], rules: CleaningRules) -> dict[str, float | str]:
+    """One raw listing → typed values of every column that the model takes.
+
+    A column that is not in the row is missing; one that the model does not take is left out.
+
+    Raises:
+        BadValueError: for the first value that its column cannot take.
+
+    """
+    words = rules.missing_words
+    typed: dict[str, float | str] = {
+        name: clean_number(name, row.get(name), rule, words) for name, rule in rules.numbers.items()
+    }
+    for name in rules.texts:
+        typed[name] = clean_text(name, row.get(name), words)
+    return typed
