@@ -7,7 +7,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -25,6 +24,7 @@ from mlflow.entities.model_registry import ModelVersion as MlflowVersion
 from mlflow.exceptions import MlflowException, RestException
 
 from housing_core.bundle import BUNDLE_PATH
+from housing_core.registry_types import RegisteredVersion
 
 Alias = Literal["production", "staging"]
 
@@ -48,24 +48,6 @@ class RegistryUnavailableError(RegistryError):
 
 class NotInRegistryError(RegistryError):
     """What was asked for is not in MLflow."""
-
-
-@dataclass(frozen=True, slots=True)
-class RegisteredVersion:
-    """A version of a registered model.
-
-    Attributes:
-        number: MLflow's version number, as the text that it is everywhere.
-        key: the training that made it; None for a version that a person registered.
-        rejected: why it is not served; None when it may be.
-
-    """
-
-    number: str
-    run_id: str | None
-    key: str | None
-    rejected: str | None
-    created: datetime
 
 
 class Registry:
