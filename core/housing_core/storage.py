@@ -26,6 +26,12 @@ from pyarrow import fs
 CLAIMS_ROOT_VARIABLE = "HOUSING_CLAIMS_ROOT"
 CLAIMS_ROOT = "/mnt/claims"
 
+DATASET_SUFFIXES = (
+    *(".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz"),
+    *(".parquet", ".pq"),
+)
+"""What a dataset's folder is searched for; training and monitoring must mean the same listing."""
+
 MAX_FILES = 100_000
 """A listing longer than this is refused: one training does not open so many files."""
 
