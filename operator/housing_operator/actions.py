@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from housing_core.api.spec import HousingModelSpec
 from housing_core.api.status import HousingModelStatus
 from housing_core.tasks import TrainingTask
 
@@ -79,12 +80,15 @@ class Plan:
 
     Attributes:
         status: the whole new status but `drift`, which belongs to the monitor.
-        production, staging: what the pods shall serve; the children follow from it and the spec.
+        spec: the checked spec that the children follow from; None when it cannot be read: then
+            what runs is left as it is.
+        production, staging: what the pods shall serve.
         monitoring: whether the monitor runs by its schedule.
         requeue_after: when to look again if nothing happens before.
     """
 
     status: HousingModelStatus
+    spec: HousingModelSpec | None = None
     production: ServingPlan = ServingPlan()
     staging: ServingPlan = ServingPlan()
     monitoring: bool = False

@@ -290,7 +290,7 @@ class ServingTrack(PodSettings):
         )
     }
 
-    replicas: int = Field(default=1, ge=0, le=100, description="Number of pods.")
+    replicas: int = Field(default=1, ge=1, le=100, description="Number of pods.")
     autoscaling: dict[str, Any] | None = Field(
         default=None, description="Scaling by load: not available in this version."
     )

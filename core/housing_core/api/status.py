@@ -190,7 +190,7 @@ class AliasIntent(StatusType):
     """An alias move in MLflow that the operator is about to make."""
 
     alias: Literal["production", "staging"] = Field(description="The alias.")
-    version: Version | None = Field(description="Where it goes; absent to remove it.")
+    version: Version | None = Field(default=None, description="Where it goes; absent to remove it.")
 
 
 class Aliases(StatusType):
@@ -235,10 +235,7 @@ class RetrainingStatus(StatusType):
         "the trigger waits until it changes.",
     )
     pending_trigger: Trigger | None = Field(
-        default=None, description="What asked for the training that waits."
-    )
-    pending_token: Text | None = Field(
-        default=None, description="Which report or date asked for the training that waits."
+        default=None, description="What asked for the run that found no new row, and still waits."
     )
 
 
