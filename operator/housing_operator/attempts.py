@@ -1,0 +1,285 @@
+"""Pure: a training from its trigger to its outcome, attempt by attempt."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from housing_core.api import RETRAIN_ANNOTATION
+from housing_core.api.status import Candidate, TrainingStatus
+from housing_core.tasks import TrainingTask
+from housing_operator.actions import DeleteJob, StartTraining
+from housing_operator.draft import Draft
+from housing_operator.observation import JobState
+from housing_operator.resources.names import training_job_name
+from housing_operator.retraining import (
+    AUTOMATIC,
+    Block,
+    Wanted,
+    blocked,
+    format_time,
+    parse_time,
+    recent_starts,
+    spec_changed,
+    training_key,
+    wanted_training,
+)
+
+RETRY_BACKOFF = timedelta(seconds=30)
+"""Wait before the second attempt; four times as long before each further one."""
+
+RETRY_BACKOFF_LIMIT = timedelta(minutes=30)
+
+
+def advance_training(draft: Draft) -> Block | None:
+    """Start, follow, retry or finish the training; returns what holds a wanted one back."""
+    training = draft.status.training
+    if training is not None and training.finished_at is None:
+        if not spec_changed(draft.spec, draft.status):
+            _follow(draft, training)
+            return None
+        _abandon(draft, training)
+    return _start_wanted(draft)
+
+
+def _start_wanted(draft: Draft) -> Block | None:
+    model = draft.observation.model
+    wanted = wanted_training(
+        draft.spec,
+        draft.status,
+        generation=model.generation,
+        annotations=model.annotations,
+        schedule_due=draft.observation.schedule_due,
+    )
+    if wanted is None:
+        return None
+    block = blocked(wanted, draft.spec, draft.status, draft.now)
+    if block is None and draft.observation.registry is None:
+        block = Block(
+            "RegistryUnavailable",
+            f"MLflow does not answer: {draft.observation.registry_error}",
+        )
+    if block is not None:
+        if block.until:
+            draft.deadlines.append(block.until)
+        return block
+    _start(draft, wanted)
+    return None
+
+
+def _start(draft: Draft, wanted: Wanted) -> None:
+    model, now = draft.observation.model, format_time(draft.now)
+    relevant = draft.spec.training_relevant()
+    key = training_key(model.uid, relevant, wanted)
+    training = TrainingStatus(
+        key=key,
+        trigger=wanted.trigger,
+        token=wanted.token,
+        attempt=1,
+        job_name=training_job_name(model.name, key, 1),
+        started_at=now,
+        spec=relevant,
+    )
+    retraining = draft.status.retraining
+    due = draft.observation.schedule_due
+    # A person or a changed spec trains on everything there is, so it answers the report too.
+    draft.update_retraining(
+        handled_report=draft.status.drift.report_id if draft.status.drift else None,
+        handled_request=model.annotations.get(RETRAIN_ANNOTATION, "")[:256]
+        or retraining.handled_request,
+        handled_schedule=format_time(due) if due else retraining.handled_schedule,
+        starts=recent_starts(
+            [*retraining.starts, now] if wanted.automatic else retraining.starts, draft.now
+        )[-100:],
+        no_new_data_fingerprint=None,
+        pending_trigger=None,
+    )
+    draft.update(training=training)
+    draft.normal("TrainingStarted", f"training {key} starts: {wanted.trigger} {wanted.token}")
+    _ask_for_job(draft, training)
+
+
+def _ask_for_job(draft: Draft, training: TrainingStatus) -> None:
+    model = draft.observation.model
+    task = TrainingTask(
+        namespace=model.namespace,
+        name=model.name,
+        key=training.key,
+        attempt=training.attempt,
+        trigger=training.trigger,
+        token=training.token,
+        dataset=draft.spec.dataset,
+        training=draft.spec.training,
+        needs_new_rows=training.trigger in AUTOMATIC,
+        production_version=draft.production_version,
+    )
+    draft.actions.append(StartTraining(training.job_name, task))
+
+
+def _abandon(draft: Draft, training: TrainingStatus) -> None:
+    if training.job_name in draft.observation.jobs:
+        draft.actions.append(DeleteJob(training.job_name))
+    message = "the spec changed while it was under way"
+    draft.update(
+        training=training.model_copy(
+            update={
+                "finished_at": format_time(draft.now),
+                "outcome": "Failed",
+                "message": message,
+                "retry_at": None,
+            }
+        )
+    )
+    draft.normal("TrainingAbandoned", f"training {training.key}: {message}")
+
+
+def _follow(draft: Draft, training: TrainingStatus) -> None:
+    registry = draft.observation.registry
+    found = registry.of_key(training.key) if registry else None
+    if found is not None:
+        _registered(draft, training, found.number)
+        return
+    job = draft.observation.jobs.get(training.job_name)
+    if draft.spec.suspend:
+        # The next Job of the same key goes on from the last checkpoint.
+        if job is not None and not job.finished:
+            draft.actions.append(DeleteJob(training.job_name))
+    elif training.retry_at is not None:
+        _retry_when_due(draft, training)
+    elif job is None:
+        _ask_for_job(draft, training)
+    elif job.finished:
+        _finished(draft, training, job)
+
+
+def _retry_when_due(draft: Draft, training: TrainingStatus) -> None:
+    due = parse_time(training.retry_at or "")
+    if draft.now < due:
+        draft.deadlines.append(due)
+        return
+    attempt = training.attempt + 1
+    training = training.model_copy(
+        update={
+            "attempt": attempt,
+            "job_name": training_job_name(draft.observation.model.name, training.key, attempt),
+            "retry_at": None,
+        }
+    )
+    draft.update(training=training)
+    draft.normal("TrainingRetried", f"training {training.key}: attempt {attempt} starts")
+    _ask_for_job(draft, training)
+
+
+def _finished(draft: Draft, training: TrainingStatus, job: JobState) -> None:
+    outcome = job.outcome
+    if outcome is not None and outcome.outcome == "InvalidData":
+        _failed(draft, training, "InvalidData", outcome.message)
+    elif outcome is not None and outcome.outcome == "NoNewData" and job.succeeded:
+        _no_new_data(draft, training, outcome.dataset_fingerprint, outcome.message)
+    elif outcome is not None and outcome.outcome == "Registered" and job.succeeded:
+        # The registry decides; when it does not show the version, someone has deleted it.
+        if draft.observation.registry is not None:
+            _failed(
+                draft,
+                training,
+                "Failed",
+                f"version {outcome.version} was registered and is not in MLflow any more",
+            )
+    else:
+        message = (outcome.message if outcome else "") or job.message or job.reason
+        _attempt_failed(draft, training, message or "the pod ended without saying why")
+
+
+def _attempt_failed(draft: Draft, training: TrainingStatus, message: str) -> None:
+    if training.attempt >= draft.spec.training.max_attempts:
+        _failed(draft, training, "Failed", f"attempt {training.attempt}, the last one: {message}")
+        return
+    wait = min(RETRY_BACKOFF * 4 ** (training.attempt - 1), RETRY_BACKOFF_LIMIT)
+    due = draft.now + wait
+    draft.update(
+        training=training.model_copy(
+            update={"retry_at": format_time(due), "message": message[:4096]}
+        )
+    )
+    draft.deadlines.append(due)
+    draft.warn(
+        "TrainingAttemptFailed",
+        f"attempt {training.attempt} of {draft.spec.training.max_attempts} failed: {message}; "
+        f"the next one starts at {format_time(due)}",
+    )
+
+
+def _registered(draft: Draft, training: TrainingStatus, version: str) -> None:
+    registry = draft.observation.registry
+    facts = registry.facts.get(version) if registry else None
+    _end(draft, training, outcome="Registered", version=version, message="")
+    draft.update(trained_spec=training.spec)
+    if facts is not None and facts.inputs is not None:
+        draft.update(inputs=facts.inputs)
+    draft.update_retraining(failures=0)
+    draft.remember("Registered", version, trigger=training.trigger)
+    score = draft.macro_f1(version)
+    shown = f", macro F1 {score:.4f} on the holdout" if score is not None else ""
+    draft.normal("VersionRegistered", f"version {version} is registered{shown}")
+    if version != draft.production_version and not draft.is_rejected(version):
+        draft.update(
+            candidate=Candidate(version=version, step="Gates", since=format_time(draft.now))
+        )
+
+
+def _no_new_data(
+    draft: Draft, training: TrainingStatus, fingerprint: str | None, message: str
+) -> None:
+    """The run uses no budget, and its trigger stays pending until the listing changes."""
+    _end(draft, training, outcome="NoNewData", message=message)
+    retraining = draft.status.retraining
+    draft.update_retraining(
+        starts=[start for start in retraining.starts if start != training.started_at],
+        no_new_data_fingerprint=fingerprint or "unknown",
+        pending_trigger=training.trigger,
+        handled_report=None if training.trigger == "Drift" else retraining.handled_report,
+        handled_schedule=None if training.trigger == "Schedule" else retraining.handled_schedule,
+    )
+    draft.remember("NoNewData", message=message, trigger=training.trigger)
+    draft.warn(
+        "NoNewData",
+        f"{training.trigger} asked for a retraining, and the dataset holds no row that production "
+        f"has not seen: add newer listings under {draft.spec.dataset.uri}",
+    )
+
+
+def _failed(draft: Draft, training: TrainingStatus, outcome: str, message: str) -> None:
+    _end(draft, training, outcome=outcome, message=message)
+    draft.update_retraining(failures=draft.status.retraining.failures + 1)
+    draft.remember("TrainingFailed", message=message, trigger=training.trigger)
+    draft.warn("TrainingFailed", f"{outcome}: {message}")
+
+
+def _end(
+    draft: Draft,
+    training: TrainingStatus,
+    *,
+    outcome: str,
+    message: str,
+    version: str | None = None,
+) -> None:
+    changes = {
+        "finished_at": format_time(draft.now),
+        "outcome": outcome,
+        "message": message[:4096],
+        "version": version,
+        "retry_at": None,
+    }
+    draft.update(training=training.model_copy(update=changes))
+
+
+def delete_old_jobs(draft: Draft) -> None:
+    """Delete the Jobs of former trainings; all attempts of the newest one stay for their logs."""
+    training = draft.status.training
+    if training is None:
+        return
+    name = draft.observation.model.name
+    kept = {training_job_name(name, training.key, n) for n in range(1, training.attempt + 1)}
+    going = {action.job_name for action in draft.actions if isinstance(action, DeleteJob)}
+    draft.actions.extend(
+        DeleteJob(job) for job in sorted(set(draft.observation.jobs) - kept - going)
+    )
