@@ -158,6 +158,25 @@ def list_files(uri: str, suffixes: Iterable[str]) -> list[DataFile]:
     return sorted(files)
 
 
+def list_folder(location: Location) -> list[DataFile]:
+    """The files right in a folder, hidden ones too, in the order of their names.
+
+    None when there is no such folder: a prediction log has one only for hours with traffic.
+
+    Raises:
+        StorageError: when it cannot be listed.
+
+    """
+    selector = fs.FileSelector(location.path, allow_not_found=True)
+    try:
+        entries = location.filesystem.get_file_info(selector)
+    except (OSError, pa.ArrowException) as error:
+        raise StorageError(
+            f"{location.prefix}{location.path} cannot be listed: {_reason(error)}"
+        ) from error
+    return sorted(_data_file(location, e) for e in entries if e.type == fs.FileType.File)
+
+
 def fingerprint(files: Iterable[DataFile]) -> str:
     """Digest of a listing: it changes when a file is added, removed or changed."""
     digest = hashlib.sha256()

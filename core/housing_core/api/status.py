@@ -8,7 +8,9 @@ from pydantic import Field
 
 from housing_core.api.base import StatusType, Timestamp, list_map
 
-Text = Annotated[str, Field(max_length=1024)]
+TEXT_LIMIT = 1024
+
+Text = Annotated[str, Field(max_length=TEXT_LIMIT)]
 Version = Annotated[str, Field(max_length=20, pattern=r"^[0-9]+$")]
 Trigger = Literal["Spec", "Schedule", "Drift", "Request"]
 Outcome = Literal["Registered", "NoNewData", "InvalidData", "Failed"]
