@@ -131,12 +131,12 @@ class Registry:
             destination: the folder to make; one that is there already is replaced.
 
         """
-        self._download(f"models:/{model}/{number}/{BUNDLE_PATH}", destination)
+        self._download(f"{self._model_uri(model, number)}/{BUNDLE_PATH}", destination)
         return destination
 
     def download_bundle_file(self, model: str, number: str, name: str) -> bytes:
         """Fetch one small file of a version's bundle."""
-        return self._download_bytes(f"models:/{model}/{number}/{BUNDLE_PATH}/{name}")
+        return self._download_bytes(f"{self._model_uri(model, number)}/{BUNDLE_PATH}/{name}")
 
     def download_run_file(self, run_id: str, path: str) -> bytes:
         """Fetch one small artifact of a run."""
@@ -167,6 +167,11 @@ class Registry:
                 max_results=1,
             )
         return str(runs[0].info.run_id) if runs else None
+
+    def _model_uri(self, model: str, number: str) -> str:
+        # A models:/ URI would be looked up in the process's registry, not in this one.
+        with _translated(f"version {number} of {model}"):
+            return str(self.client.get_model_version_download_uri(model, number))
 
     def _download(self, uri: str, destination: Path) -> None:
         destination.parent.mkdir(parents=True, exist_ok=True)
