@@ -121,10 +121,16 @@ def wanted_training(
         and status.production is not None
         and drift.model_version == status.production.version
     ):
-        return Wanted("Drift", drift.report_id)
+        return Wanted("Drift", _with_listing(drift.report_id, status))
     if schedule_due is not None and _is_new(schedule_due, status):
-        return Wanted("Schedule", format_time(schedule_due))
+        return Wanted("Schedule", _with_listing(format_time(schedule_due), status))
     return None
+
+
+def _with_listing(cause: str, status: HousingModelStatus) -> str:
+    """A token that changes with the dataset, as a run that found no new row pins what it read."""
+    listing = status.drift.dataset_fingerprint if status.drift else None
+    return f"{cause}-{listing}" if listing else cause
 
 
 def _is_new(due: datetime, status: HousingModelStatus) -> bool:

@@ -1,0 +1,212 @@
+"""What asks for a retraining, and what holds it back."""
+
+from datetime import timedelta
+
+import pytest
+
+from housing_core.api.spec import HousingModelSpec
+from housing_core.tasks import TrainingOutcome
+from housing_operator.retraining import Wanted, format_time, normalised, parse_time, training_key
+from tests.unit.operator.world import START, World, comparison
+
+HOUR = timedelta(hours=1)
+
+
+def drifted(**retraining: object) -> World:
+    world = World()
+    world.spec = world.spec | {"retraining": retraining}
+    world.in_production().report("r1")
+    return world
+
+
+def retrain(world: World) -> None:
+    world.train(compared=comparison(world.status["production"]["version"]))
+    world.settle()
+
+
+def test_a_drift_report_about_production_trains_once():
+    world = drifted()
+    world.step()
+    task = world.last.actions[0].task
+    assert (task.trigger, task.token, task.needs_new_rows) == ("Drift", "r1-f0", True)
+    assert task.production_version == "1"
+    retrain(world)
+    assert world.status["production"]["version"] == "2"
+    assert len(world.tasks) == 2
+
+
+@pytest.mark.parametrize(
+    ("report", "spec"),
+    [
+        pytest.param({"modelVersion": "7"}, {}, id="about another version"),
+        pytest.param({"verdict": "Stable"}, {}, id="stable"),
+        pytest.param({"verdict": "NotEnoughData"}, {}, id="not enough data"),
+        pytest.param({}, {"onDrift": False}, id="switched off"),
+    ],
+)
+def test_a_report_that_asks_for_nothing_trains_nothing(report, spec):
+    world = World()
+    world.spec = world.spec | {"retraining": spec}
+    world.in_production()
+    world.report("r1", **({"verdict": "Drift"} | report))
+    world.settle()
+    assert len(world.tasks) == 1
+    assert world.condition("RetrainingBlocked") == ("False", "NotBlocked")
+
+
+def test_cooldown_holds_the_next_one_back_and_says_until_when():
+    world = drifted(cooldown="6h")
+    world.step()
+    started = world.now
+    retrain(world)
+    world.report("r2")
+    made = world.step(after=HOUR)
+    assert world.condition("RetrainingBlocked") == ("True", "Cooldown")
+    assert format_time(started + 6 * HOUR) in world.message("RetrainingBlocked")
+    assert made.actions == ()
+    world.step(after=5 * HOUR)
+    assert len(world.tasks) == 3
+
+
+def test_the_daily_budget_holds_back_until_the_oldest_start_is_a_day_old():
+    world = drifted(cooldown="1s", maxPerDay=1)
+    world.step()
+    started = world.now
+    retrain(world)
+    world.report("r2")
+    world.step(after=HOUR)
+    assert world.condition("RetrainingBlocked") == ("True", "BudgetExhausted")
+    world.now = started
+    world.step(after=24 * HOUR)
+    assert len(world.tasks) == 3
+
+
+def test_a_person_is_not_held_back_by_cooldown_and_budget():
+    world = drifted(cooldown="24h", maxPerDay=1)
+    world.step()
+    retrain(world)
+    world.annotations["housing-operator.dev/retrain"] = "now"
+    world.step()
+    assert len(world.tasks) == 3
+
+
+def test_no_new_data_blocks_uses_no_budget_and_goes_on_when_the_listing_changes():
+    world = drifted(cooldown="6h", maxPerDay=1)
+    world.step()
+    world.end_job(TrainingOutcome(outcome="NoNewData", dataset_fingerprint="f0"))
+    world.settle()
+    assert world.condition("RetrainingBlocked") == ("True", "NoNewData")
+    assert world.condition("Trained")[0] == "True"
+    assert world.status["retraining"]["starts"] == []
+    assert len(world.versions) == 1
+    world.report("r2", datasetFingerprint="f0")
+    world.settle()
+    assert len(world.tasks) == 2
+    world.report("r2", datasetFingerprint="f1")
+    world.step()
+    assert len(world.tasks) == 3
+    retrain(world)
+    assert world.status["production"]["version"] == "2"
+    assert world.condition("RetrainingBlocked") == ("False", "NotBlocked")
+
+
+def test_a_listing_that_cannot_be_read_does_not_end_the_block():
+    world = drifted()
+    world.step()
+    world.end_job(TrainingOutcome(outcome="NoNewData", dataset_fingerprint="f0"))
+    world.settle()
+    world.report("r2", datasetFingerprint=None)
+    world.settle()
+    assert world.condition("RetrainingBlocked") == ("True", "NoNewData")
+
+
+def test_drift_that_went_away_ends_the_block():
+    world = drifted()
+    world.step()
+    world.end_job(TrainingOutcome(outcome="NoNewData", dataset_fingerprint="f0"))
+    world.settle()
+    world.report("r2", verdict="Stable")
+    world.settle()
+    assert world.condition("RetrainingBlocked") == ("False", "NotBlocked")
+
+
+def test_failures_back_off_longer_each_time():
+    world = drifted(cooldown="1s", maxPerDay=100)
+    waits = []
+    for n in range(2, 5):
+        world.step()
+        world.end_job(TrainingOutcome(outcome="InvalidData", message="empty"), succeeded=False)
+        world.settle()
+        failed = parse_time(world.status["training"]["finishedAt"])
+        world.report(f"r{n}")
+        world.step()
+        assert world.condition("RetrainingBlocked") == ("True", "FailureBackoff")
+        while world.condition("RetrainingBlocked")[1] == "FailureBackoff":
+            world.step(after=timedelta(minutes=1))
+        waits.append(round((world.now - failed) / timedelta(minutes=10)))
+    assert waits == [1, 2, 4]
+
+
+def test_while_a_version_waits_for_approval_drift_trains_no_further_one():
+    world = World()
+    world.in_production()
+    world.spec = world.spec | {"promotion": {"mode": "Manual"}}
+    world.annotations["housing-operator.dev/retrain"] = "1"
+    world.step()
+    retrain(world)
+    world.report("r9")
+    world.settle()
+    assert world.condition("RetrainingBlocked") == ("True", "CandidateInProgress")
+
+
+def test_the_schedule_trains_once_per_date_and_skips_dates_before_the_last_training():
+    world = World()
+    world.schedule_due = START - HOUR
+    world.in_production()
+    assert len(world.tasks) == 1
+    world.schedule_due = world.now + HOUR
+    world.step(after=2 * HOUR)
+    assert world.status["training"]["trigger"] == "Schedule"
+    retrain(world)
+    world.settle()
+    assert len(world.tasks) == 2
+
+
+def test_a_schedule_without_new_rows_stays_pending():
+    world = World().in_production()
+    world.schedule_due = world.now + HOUR
+    world.step(after=2 * HOUR)
+    world.end_job(TrainingOutcome(outcome="NoNewData", dataset_fingerprint="f0"))
+    world.settle()
+    assert world.condition("RetrainingBlocked") == ("True", "NoNewData")
+    world.report("r1", verdict="Stable", datasetFingerprint="f1")
+    world.step()
+    assert len(world.tasks) == 3
+
+
+def test_a_training_by_spec_answers_the_report_that_was_there():
+    world = drifted()
+    world.spec = world.spec | {"training": {"seed": 7}}
+    world.generation = 2
+    world.step()
+    retrain(world)
+    assert len(world.tasks) == 2
+
+
+def test_a_spec_that_todays_types_cannot_read_is_another_spec():
+    assert normalised({"dataset": {"gone": 1}}) == {"dataset": {"gone": 1}}
+
+
+def test_the_key_depends_on_model_spec_and_token_alone():
+    spec = HousingModelSpec.model_validate(
+        {"dataset": {"uri": "/d", "target": {"column": "p"}}}
+    ).training_relevant()
+    key = training_key("uid", spec, Wanted("Drift", "r1"))
+    assert key == training_key("uid", dict(reversed(spec.items())), Wanted("Drift", "r1"))
+    others = {
+        training_key("other", spec, Wanted("Drift", "r1")),
+        training_key("uid", spec, Wanted("Drift", "r2")),
+        training_key("uid", spec, Wanted("Request", "r1")),
+        training_key("uid", spec | {"x": 1}, Wanted("Drift", "r1")),
+    }
+    assert len(others | {key}) == 5
