@@ -1,0 +1,117 @@
+"""The whole story on real data: listings → production → drift → NoNewData → new data → a better version."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from tests.cluster_client import Cluster, condition_of
+from tests.load import SteadyLoad
+from tests.story import ISTANBUL, IZMIR, TARGET, Story, listings, to_csv, without_price
+
+pytestmark = pytest.mark.timeout(2400)
+
+DRIFT_PREDICTIONS = 2_000
+FIRST_PREDICTION_SECONDS = 300
+LOG_FLUSH_SECONDS = 5
+
+
+def macro_f1(rows: Sequence[dict[str, str]], answers: Sequence[dict]) -> float:
+    """Macro F1 of `/predict` answers, each on the boundaries that it was given with."""
+    truth: list[str] = []
+    predicted: list[str] = []
+    prices = iter(float(row[TARGET]) for row in rows)
+    for answer in answers:
+        boundaries = answer["boundaries"]
+        for prediction in answer["predictions"]:
+            price = next(prices)
+            below = [b["above"] for b in boundaries if price >= b["price"]]
+            truth.append(below[-1] if below else boundaries[0]["below"])
+            predicted.append(prediction["class"])
+    scores = []
+    for name in set(truth):
+        hits = sum(t == p == name for t, p in zip(truth, predicted, strict=True))
+        scores.append(2 * hits / (truth.count(name) + predicted.count(name)))
+    return sum(scores) / len(scores)
+
+
+def test_from_listings_to_production_and_back_through_drift(
+    installed_operator: Cluster, namespace: str
+) -> None:
+    cluster = installed_operator
+    story = Story(
+        cluster, namespace, spec={"retraining": {"cooldown": "10s"}, "monitoring": {"window": "2h"}}
+    )
+    izmir = [row for row in listings(IZMIR) if row.get(TARGET)]
+    learnable, held_back = izmir[:-DRIFT_PREDICTIONS], izmir[-DRIFT_PREDICTIONS:]
+
+    # Listings of Istanbul → version 1 in production.
+    story.add_listings("istanbul.csv", ISTANBUL)
+    applied = time.monotonic()
+    story.apply()
+    status = story.wait_for_production("1")
+    first = story.predict(without_price(listings(ISTANBUL))[0])
+    took = time.monotonic() - applied
+    print(f"from kubectl apply to the first production prediction: {took:.0f} s")
+    assert took < FIRST_PREDICTION_SECONDS
+    assert first["predictions"][0]["class"] in ("Low", "Medium", "High")
+    assert sum(first["predictions"][0]["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+    assert status["production"]["macroF1"] > 0.7
+    assert {c["name"] for c in status["inputs"]["columns"]} >= {"Ilce", "Brüt Metrekare"}
+    assert status["inputs"]["crosses"]
+    assert condition_of({"status": status}, "StagingAvailable")["status"] == "True"
+
+    # Izmir under steady load → drift → nothing new to learn from.
+    load = SteadyLoad(cluster, namespace)
+    load.start(
+        f"http://{story.name}-production.{namespace}.svc:8080/predict",
+        without_price(listings(ISTANBUL)[:200]),
+    )
+    before = story.send(without_price(held_back))
+    time.sleep(LOG_FLUSH_SECONDS)
+    report = story.watch_drift_now()
+    assert report["verdict"] == "Drift", report
+    assert report["modelVersion"] == "1"
+    assert report["samples"] >= DRIFT_PREDICTIONS
+    status = story.wait(
+        "RetrainingBlocked: NoNewData",
+        lambda now: condition_of({"status": now}, "RetrainingBlocked").get("reason") == "NoNewData",
+    )
+    assert condition_of({"status": status}, "DriftDetected")["status"] == "True"
+    assert status["production"]["version"] == "1"
+    assert status["retraining"]["starts"] == []
+
+    # Izmir's listings → version 2, better there than version 1, and no caller noticed.
+    story.add_listings("izmir.csv", to_csv(learnable))
+    story.watch_drift_now()
+    status = story.wait_for_production("2")
+    after = story.send(without_price(held_back))
+    result = load.stop()
+    scores = macro_f1(held_back, before), macro_f1(held_back, after)
+    print(f"macro F1 on {len(held_back)} held-back listings of Izmir: {scores}")
+    print(f"load: {result}")
+    assert scores[1] > scores[0]
+    assert result.failed == {}
+    assert set(result.versions) == {"1", "2"}
+
+    # What was said on the way.
+    assert condition_of({"status": status}, "RetrainingBlocked")["status"] == "False"
+    assert [entry["event"] for entry in reversed(status["history"])] == [
+        "Registered",
+        "Promoted",
+        "NoNewData",
+        "Registered",
+        "Promoted",
+    ]
+    reasons = [event["reason"] for event in cluster.events(namespace, story.name)]
+    for reason in (
+        "TrainingStarted",
+        "VersionRegistered",
+        "GatesPassed",
+        "StagingPassed",
+        "Promoted",
+        "NoNewData",
+    ):
+        assert reason in reasons

@@ -1,0 +1,74 @@
+"""Run inside a pod: ask for predictions at a steady rate until /tmp/stop appears, then print counts.
+
+Usage: load_pod.py SETTINGS.json    (standard library only)
+"""
+
+import http.client
+import json
+import sys
+import threading
+import time
+import urllib.parse
+from collections import Counter
+from pathlib import Path
+
+CONNECTIONS = 4
+STOP = Path("/tmp/stop")
+
+
+def main(settings_file):
+    settings = json.loads(Path(settings_file).read_text())
+    bodies = [json.dumps(listing).encode() for listing in settings["listings"]]
+    url = urllib.parse.urlsplit(settings["url"])
+    lock = threading.Lock()
+    failed, versions, seconds = Counter(), Counter(), []
+
+    def ask(connection, body):
+        connection.request("POST", url.path, body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        return response.status, response.read(), response.will_close
+
+    def caller(offset):
+        connection = None
+        pause = CONNECTIONS / settings["perSecond"]
+        turn = offset
+        while not STOP.exists():
+            started = time.monotonic()
+            status, version, close = "", None, True
+            try:
+                if connection is None:
+                    connection = http.client.HTTPConnection(url.hostname, url.port, timeout=10)
+                status, answer, close = ask(connection, bodies[turn % len(bodies)])
+                version = json.loads(answer).get("modelVersion") if status == 200 else None
+            except (OSError, http.client.HTTPException) as error:
+                status = type(error).__name__
+            took = time.monotonic() - started
+            if close and connection is not None:
+                connection.close()
+                connection = None
+            with lock:
+                seconds.append(took)
+                if status == 200:
+                    versions[str(version)] += 1
+                else:
+                    failed[str(status)] += 1
+            turn += CONNECTIONS
+            time.sleep(max(0.0, pause - took))
+
+    callers = [threading.Thread(target=caller, args=(n,)) for n in range(CONNECTIONS)]
+    for thread in callers:
+        thread.start()
+    for thread in callers:
+        thread.join()
+    seconds.sort()
+    result = {
+        "sent": len(seconds),
+        "failed": failed,
+        "versions": versions,
+        "p99Seconds": seconds[int(0.99 * (len(seconds) - 1))] if seconds else 0.0,
+    }
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
