@@ -73,7 +73,7 @@ class Registry:
         """All versions of a model, oldest first; none when the model is not registered."""
         found: list[MlflowVersion] = []
         token = None
-        with _translated(f"the versions of {model}"):
+        with translated(f"the versions of {model}"):
             while True:
                 page = self.client.search_model_versions(
                     f"name = '{model}'", max_results=_PAGE, page_token=token
@@ -86,7 +86,7 @@ class Registry:
 
     def version(self, model: str, number: str) -> RegisteredVersion:
         """One version."""
-        with _translated(f"version {number} of {model}"):
+        with translated(f"version {number} of {model}"):
             return _version(self.client.get_model_version(model, number))
 
     def version_of_key(self, model: str, key: str) -> RegisteredVersion | None:
@@ -96,7 +96,7 @@ class Registry:
     def aliases(self, model: str) -> dict[str, str]:
         """Alias → version number; empty when the model is not registered."""
         try:
-            with _translated(f"the aliases of {model}"):
+            with translated(f"the aliases of {model}"):
                 found = self.client.get_registered_model(model).aliases
         except NotInRegistryError:
             return {}
@@ -104,22 +104,22 @@ class Registry:
 
     def set_alias(self, model: str, alias: Alias, number: str) -> None:
         """Point an alias at a version."""
-        with _translated(f"alias {alias} of {model}"):
+        with translated(f"alias {alias} of {model}"):
             self.client.set_registered_model_alias(model, alias, number)
 
     def delete_alias(self, model: str, alias: Alias) -> None:
         """Remove an alias; nothing happens when it is not there."""
-        with _translated(f"alias {alias} of {model}"):
+        with translated(f"alias {alias} of {model}"):
             self.client.delete_registered_model_alias(model, alias)
 
     def reject(self, model: str, number: str, reason: str) -> None:
         """Mark a version as not to be served, with the reason."""
-        with _translated(f"version {number} of {model}"):
+        with translated(f"version {number} of {model}"):
             self.client.set_model_version_tag(model, number, REJECTED_TAG, reason[:500])
 
     def accept(self, model: str, number: str) -> None:
         """Take a rejection back."""
-        with _translated(f"version {number} of {model}"):
+        with translated(f"version {number} of {model}"):
             self.client.delete_model_version_tag(model, number, REJECTED_TAG)
 
     def download_bundle(self, model: str, number: str, destination: Path) -> Path:
@@ -144,7 +144,7 @@ class Registry:
 
     def experiment(self, model: str) -> str:
         """Id of the model's experiment, which is made when it is not there."""
-        with _translated(f"experiment {model}"):
+        with translated(f"experiment {model}"):
             experiment = self.client.get_experiment_by_name(model)
             if experiment is not None:
                 return str(experiment.experiment_id)
@@ -159,7 +159,7 @@ class Registry:
     def run_of_key(self, model: str, key: str) -> str | None:
         """Id of the run of a training, the oldest where there are several; None when there is none."""
         experiment = self.experiment(model)
-        with _translated(f"the run of training {key}"):
+        with translated(f"the run of training {key}"):
             runs = self.client.search_runs(
                 [experiment],
                 f"tags.`{KEY_TAG}` = '{key}'",
@@ -170,7 +170,7 @@ class Registry:
 
     def _model_uri(self, model: str, number: str) -> str:
         # A models:/ URI would be looked up in the process's registry, not in this one.
-        with _translated(f"version {number} of {model}"):
+        with translated(f"version {number} of {model}"):
             return str(self.client.get_model_version_download_uri(model, number))
 
     def _download(self, uri: str, destination: Path) -> None:
@@ -178,7 +178,7 @@ class Registry:
         with tempfile.TemporaryDirectory(
             prefix=f".{destination.name}.", dir=destination.parent
         ) as partial:
-            with _translated(uri):
+            with translated(uri):
                 got = Path(
                     download_artifacts(
                         artifact_uri=uri, dst_path=partial, tracking_uri=self.tracking_uri
@@ -188,7 +188,7 @@ class Registry:
             got.rename(destination)
 
     def _download_bytes(self, uri: str) -> bytes:
-        with tempfile.TemporaryDirectory() as folder, _translated(uri):
+        with tempfile.TemporaryDirectory() as folder, translated(uri):
             path = download_artifacts(
                 artifact_uri=uri, dst_path=folder, tracking_uri=self.tracking_uri
             )
@@ -206,7 +206,7 @@ def _version(version: MlflowVersion) -> RegisteredVersion:
 
 
 @contextmanager
-def _translated(what: str) -> Iterator[None]:
+def translated(what: str) -> Iterator[None]:
     """MLflow's and its HTTP library's exceptions → the three of this module."""
     try:
         yield

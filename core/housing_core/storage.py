@@ -38,11 +38,34 @@ MAX_FILES = 100_000
 HTTPS_TIMEOUT_SECONDS = 60
 HTTPS_LIMIT_BYTES = 8 * 1024**3
 
+CSV_SUFFIXES = tuple(
+    f"{name}{packed}" for name in (".csv", ".tsv", ".txt") for packed in ("", ".gz")
+)
+PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")
+DATASET_SUFFIXES = {
+    "Auto": CSV_SUFFIXES + PARQUET_SUFFIXES,
+    "CSV": CSV_SUFFIXES,
+    "Parquet": PARQUET_SUFFIXES,
+}
+"""Ends of file names that a dataset's folder is searched for, by the dataset's `format`."""
+
 _GLOB_MARKS = "*?["
+_PASSING_S3_ERRORS = (
+    "NETWORK_CONNECTION",
+    "REQUEST_TIMEOUT",
+    "SERVICE_UNAVAILABLE",
+    "INTERNAL_FAILURE",
+    "SLOW_DOWN",
+    "THROTTLING",
+)
 
 
 class StorageError(Exception):
     """A place that cannot be read or written; the message names the URI and what to do."""
+
+
+class StorageUnavailableError(StorageError):
+    """A place that did not answer, or answered that it cannot now; worth another try later."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -152,7 +175,7 @@ def list_files(uri: str, suffixes: Iterable[str]) -> list[DataFile]:
             if entry.base_name.lower().endswith(wanted)
         ]
     except (OSError, pa.ArrowException) as error:
-        raise StorageError(f"{uri!r} cannot be listed: {_reason(error)}") from error
+        raise _error(f"{uri!r} cannot be listed", error) from error
     if not files:
         raise StorageError(f"the folder {uri!r} holds no file that ends in {', '.join(wanted)}")
     return sorted(files)
@@ -198,7 +221,7 @@ def open_file(uri: str) -> IO[bytes]:
     try:
         handle: IO[bytes] = location.filesystem.open_input_file(location.path)
     except (OSError, pa.ArrowException) as error:
-        raise StorageError(f"{uri!r} cannot be opened: {_reason(error)}") from error
+        raise _error(f"{uri!r} cannot be opened", error) from error
     return handle
 
 
@@ -275,6 +298,22 @@ def _neighbours(location: Location) -> str:
     return f"; beside it are: {', '.join(names)}" if names else "; its folder is empty"
 
 
+def _error(what: str, error: BaseException) -> StorageError:
+    """The kind of error that this is: a passing one, or one that a person has to mend."""
+    response = getattr(error, "response", None)  # of requests, where the server answered
+    if response is not None:
+        passing = response.status_code == 429 or response.status_code >= 500
+    else:
+        # pyarrow's S3 errors are plain OSErrors that name the AWS error in their text.
+        passing = (
+            isinstance(error, ConnectionError | TimeoutError)
+            or type(error).__module__.startswith("requests.")
+            or any(mark in str(error) for mark in _PASSING_S3_ERRORS)
+        )
+    kind = StorageUnavailableError if passing else StorageError
+    return kind(f"{what}: {_reason(error)}")
+
+
 def _reason(error: BaseException) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
@@ -286,7 +325,7 @@ def _https_file(uri: str) -> DataFile:
         response = requests.head(uri, timeout=HTTPS_TIMEOUT_SECONDS, allow_redirects=True)
         response.raise_for_status()
     except requests.RequestException as error:
-        raise StorageError(f"{uri!r} cannot be reached: {error}") from error
+        raise _error(f"{uri!r} cannot be reached", error) from error
     headers = response.headers
     version = headers.get("ETag") or headers.get("Last-Modified") or ""
     return DataFile(uri, int(headers.get("Content-Length", 0)), version)
@@ -304,6 +343,6 @@ def _fetch(uri: str) -> IO[bytes]:
                 if content.tell() > HTTPS_LIMIT_BYTES:
                     raise StorageError(f"{uri!r} is larger than {HTTPS_LIMIT_BYTES} bytes")
     except requests.RequestException as error:
-        raise StorageError(f"{uri!r} cannot be fetched: {error}") from error
+        raise _error(f"{uri!r} cannot be fetched", error) from error
     content.seek(0)
     return content
