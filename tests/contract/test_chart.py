@@ -281,7 +281,7 @@ def test_mlflow_is_reached_from_the_release_namespace_and_from_our_pods_only() -
         ("http://mlflow.example.com", 80),
         ("https://mlflow.example.com", 443),
         ("https://mlflow.example.com/team", 443),
-        ("http://mlflow.mlflow.svc:5000", 5000),
+        ("http://mlflow.example.com:5000", 5000),
         ("https://user:word@mlflow.example.com:8443/team", 8443),
     ],
 )
@@ -289,6 +289,14 @@ def test_the_operator_may_reach_an_external_mlflow_on_its_port(uri: str, port: i
     manifests = render({"mlflow": {"enabled": False, "trackingUri": uri}})
     policy = only(manifests, "NetworkPolicy", "housing-operator")["spec"]
     assert {"ports": [{"protocol": "TCP", "port": port}]} in policy["egress"]
+
+
+@pytest.mark.parametrize("host", ["mlflow.mlops.svc", "mlflow.mlops.svc.cluster.local:5000"])
+def test_the_operator_may_reach_the_pods_of_an_mlflow_elsewhere_in_the_cluster(host: str) -> None:
+    manifests = render({"mlflow": {"enabled": False, "trackingUri": f"http://{host}"}})
+    policy = only(manifests, "NetworkPolicy", "housing-operator")["spec"]
+    namespace = {"matchLabels": {"kubernetes.io/metadata.name": "mlops"}}
+    assert {"to": [{"namespaceSelector": namespace}]} in policy["egress"]
 
 
 def test_network_policies_can_be_left_out() -> None:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
-from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
+from housing_core.api import HousingModelSpec
+from housing_operator.observation import Model
+from housing_operator.resources.monitoring import rights
 from tests.cluster_client import ROOT, Cluster, Manifest
+from tests.contract.api_user import APPLY, MERGE, User, refusal
 from tests.contract.chart import render
 
 RELEASE = "rbac-contract"
 NAMESPACE = "rbac-contract"
 OTHER_NAMESPACE = "rbac-contract-other"
 CRD = "housingmodels.housing-operator.dev"
-MODELS = {"group": "housing-operator.dev", "version": "v1alpha1", "plural": "housingmodels"}
-MERGE = "application/merge-patch+json"
-APPLY = "application/apply-patch+yaml"
+MODELS = "housing-operator.dev/housingmodels"
 
 DRIFT = {
     "reportId": "report-1",
@@ -34,87 +34,6 @@ CONDITION = {
     "message": "version 3 answers",
     "lastTransitionTime": "2026-01-01T00:00:00Z",
 }
-
-
-class User:
-    """A ServiceAccount at the API server, with its own token."""
-
-    def __init__(self, cluster: Cluster, service_account: str, namespace: str = NAMESPACE) -> None:
-        configuration = client.Configuration()
-        config.load_kube_config(
-            config_file=cluster.environment.get("KUBECONFIG"),
-            context=cluster.context,
-            client_configuration=configuration,
-        )
-        configuration.cert_file = configuration.key_file = None
-        token = cluster.kubectl("create", "token", service_account, "-n", namespace).strip()
-        configuration.api_key = {"authorization": f"Bearer {token}"}
-        self._client = client.ApiClient(configuration)
-
-    def status(self, name: str) -> Manifest:
-        """Return the status of a HousingModel."""
-        api = client.CustomObjectsApi(self._client)
-        found: Manifest = api.get_namespaced_custom_object(**MODELS, namespace=NAMESPACE, name=name)
-        status: Manifest = found["status"]
-        return status
-
-    def patch_status(self, name: str, status: Any, content_type: str = MERGE) -> Manifest:
-        """Write to a HousingModel's status. Raises ApiException when the API server refuses."""
-        return self._patch(
-            "patch_namespaced_custom_object_status", name, {"status": status}, content_type
-        )
-
-    def patch(self, name: str, body: Manifest) -> Manifest:
-        """Write to a HousingModel itself. Raises ApiException when the API server refuses."""
-        return self._patch("patch_namespaced_custom_object", name, body, MERGE)
-
-    def apply(self, manifest: Manifest) -> None:
-        """Apply a Role or RoleBinding on the server. Raises ApiException when it refuses."""
-        api = client.RbacAuthorizationV1Api(self._client)
-        kind = {"Role": "role", "RoleBinding": "role_binding"}[manifest["kind"]]
-        getattr(api, f"patch_namespaced_{kind}")(
-            name=manifest["metadata"]["name"],
-            namespace=NAMESPACE,
-            body=manifest,
-            field_manager="housing-operator",
-            force=True,
-            _content_type=APPLY,
-        )
-
-    def may(self, verb: str, resource: str, namespace: str | None = NAMESPACE, **more: str) -> bool:
-        """Ask whether this user may do something, in one namespace or (None) in all."""
-        group, _, resource = resource.rpartition("/")
-        resource, _, subresource = resource.partition(":")
-        attributes = client.V1ResourceAttributes(
-            verb=verb,
-            group=group,
-            resource=resource,
-            subresource=subresource,
-            namespace=namespace,
-            **more,
-        )
-        review = client.V1SelfSubjectAccessReview(
-            spec=client.V1SelfSubjectAccessReviewSpec(resource_attributes=attributes)
-        )
-        answer = client.AuthorizationV1Api(self._client).create_self_subject_access_review(review)
-        allowed: bool = answer.status.allowed
-        return allowed
-
-    def _patch(self, call: str, name: str, body: Manifest, content_type: str) -> Manifest:
-        options: dict[str, Any] = {"_content_type": content_type}
-        if content_type == APPLY:
-            body = {
-                "apiVersion": f"{MODELS['group']}/{MODELS['version']}",
-                "kind": "HousingModel",
-                "metadata": {"name": name},
-                **body,
-            }
-            options |= {"field_manager": "tests", "force": True}
-        api = client.CustomObjectsApi(self._client)
-        patched: Manifest = getattr(api, call)(
-            **MODELS, namespace=NAMESPACE, name=name, body=body, **options
-        )
-        return patched
 
 
 def housing_model(name: str) -> Manifest:
@@ -139,27 +58,30 @@ def role(name: str, rules: list[Manifest]) -> Manifest:
     }
 
 
-def binding(name: str, account: str, kind: str = "Role", role_name: str | None = None) -> Manifest:
+def binding(name: str, account: str, kind: str, granted: str) -> Manifest:
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",
         "metadata": {"name": name},
-        "roleRef": {
-            "apiGroup": "rbac.authorization.k8s.io",
-            "kind": kind,
-            "name": role_name or name,
-        },
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": granted},
         "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}],
     }
 
 
-def monitor_rules(model: str) -> list[Manifest]:
-    """Return the rules of the Role that the operator makes for each model."""
-    group = {"apiGroups": ["housing-operator.dev"], "resourceNames": [model]}
-    return [
-        {**group, "resources": ["housingmodels"], "verbs": ["get"]},
-        {**group, "resources": ["housingmodels/status"], "verbs": ["patch"]},
-    ]
+def monitor_rights(monitoring: Manifest) -> list[Manifest]:
+    """Return the Role and RoleBinding that the operator makes for the monitor of `istanbul`."""
+    spec = {**housing_model("istanbul")["spec"], "monitoring": monitoring}
+    model = Model(
+        namespace=NAMESPACE,
+        name="istanbul",
+        uid="",
+        generation=1,
+        resource_version="",
+        annotations={},
+        spec=spec,
+        status={},
+    )
+    return rights(model, HousingModelSpec.model_validate(spec))
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +126,7 @@ def installed(cluster: Cluster) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def operator(installed: Cluster) -> User:
-    return User(installed, RELEASE)
+    return User(installed, RELEASE, NAMESPACE)
 
 
 @pytest.fixture(scope="module")
@@ -212,9 +134,9 @@ def monitor(installed: Cluster, operator: User) -> User:
     """The monitor of `istanbul`, its rights granted by the operator itself."""
     name = "istanbul-monitoring"
     installed.apply(service_account(name), namespace=NAMESPACE)
-    operator.apply(role(name, monitor_rules("istanbul")))
-    operator.apply(binding(name, name))
-    user = User(installed, name)
+    for manifest in monitor_rights({}):
+        operator.apply(manifest)
+    user = User(installed, name, NAMESPACE)
     until_refused(lambda: user.patch_status("istanbul", {"observedGeneration": 99}))
     return user
 
@@ -242,14 +164,6 @@ def until_refused(write: Callable[[], object]) -> None:
             raise
         assert time.monotonic() < deadline, "the policy is not enforced after 30 s"
         time.sleep(0.5)
-
-
-def refusal(write: Callable[[], object]) -> str:
-    """Return the message with which the API server forbids a write."""
-    with pytest.raises(ApiException) as refused:
-        write()
-    assert refused.value.status == 403, refused.value.body
-    return str(refused.value.body)
 
 
 @pytest.mark.parametrize("content_type", [MERGE, APPLY])
@@ -317,9 +231,7 @@ def test_a_monitor_writes_nothing_but_status(
         "status": {"drift": DRIFT},
     }
     before = operator.patch_status("istanbul", {})
-    after = monitor._patch(
-        "patch_namespaced_custom_object_status", "istanbul", through_status, MERGE
-    )
+    after = monitor.write_through_status("istanbul", through_status)
     assert after["spec"] == before["spec"]
     assert after["metadata"]["labels"] == {"team": "valuation"}
     assert "finalizers" not in after["metadata"]
@@ -328,8 +240,8 @@ def test_a_monitor_writes_nothing_but_status(
 @pytest.mark.parametrize(
     ("verb", "resource"),
     [
-        ("list", "housing-operator.dev/housingmodels"),
-        ("update", "housing-operator.dev/housingmodels:status"),
+        ("list", MODELS),
+        ("update", f"{MODELS}:status"),
         ("get", "secrets"),
         ("get", "configmaps"),
         ("list", "pods"),
@@ -344,8 +256,10 @@ def test_a_monitor_under_a_name_of_the_users_choice_is_held_to_drift(
     installed: Cluster, operator: User, monitor: User, status: Manifest
 ) -> None:
     installed.apply(service_account("s3-reader"), namespace=NAMESPACE)
-    operator.apply(binding("s3-reader", "s3-reader", role_name="istanbul-monitoring"))
-    chosen = User(installed, "s3-reader")
+    _, chosen_binding = monitor_rights({"serviceAccountName": "s3-reader"})
+    chosen_binding["metadata"]["name"] = "istanbul-monitoring-as-chosen"
+    operator.apply(chosen_binding)
+    chosen = User(installed, "s3-reader", NAMESPACE)
     refusal(lambda: chosen.patch_status("istanbul", {"observedGeneration": 7}))
     written = chosen.patch_status("istanbul", {"drift": {**DRIFT, "reportId": "report-3"}}, APPLY)
     assert written["status"]["drift"]["reportId"] == "report-3"
@@ -359,11 +273,11 @@ def test_a_monitor_is_held_to_drift_whatever_else_it_was_granted(
     ]
     installed.apply(
         role("too-much", everything),
-        binding("too-much", "istanbul-monitoring"),
+        binding("too-much", "istanbul-monitoring", "Role", "too-much"),
         namespace=NAMESPACE,
     )
     try:
-        assert monitor.may("patch", "housing-operator.dev/housingmodels:status")
+        assert monitor.may("patch", f"{MODELS}:status")
         refusal(lambda: monitor.patch_status("istanbul", {"observedGeneration": 7}))
     finally:
         installed.delete("rolebinding", "too-much", NAMESPACE)
@@ -377,7 +291,7 @@ def test_the_operator_writes_status_and_never_the_rest(operator: User, monitor: 
 
 @pytest.mark.parametrize("verb", ["get", "list", "watch", "create", "patch"])
 def test_the_operator_has_nothing_to_do_with_secrets(operator: User, verb: str) -> None:
-    assert not operator.may(verb, "secrets", namespace=None)
+    assert not operator.may(verb, "secrets", namespace="*")
     assert not operator.may(verb, "secrets")
 
 
@@ -409,25 +323,25 @@ OWNED = [
 @pytest.mark.parametrize("resource", OWNED)
 def test_the_operator_watches_and_applies_what_it_owns(operator: User, resource: str) -> None:
     for verb in ("get", "list", "watch", "create", "patch"):
-        assert operator.may(verb, resource, namespace=None), verb
+        assert operator.may(verb, resource, namespace="*"), verb
 
 
 def test_the_operator_never_deletes_data(operator: User) -> None:
-    for resource in ("persistentvolumeclaims", "housing-operator.dev/housingmodels"):
+    for resource in ("persistentvolumeclaims", MODELS):
         assert not operator.may("delete", resource)
         assert not operator.may("deletecollection", resource)
 
 
 def test_an_operator_of_one_namespace_has_no_rights_in_another(installed: Cluster) -> None:
-    operator = User(installed, f"{RELEASE}-one")
+    operator = User(installed, f"{RELEASE}-one", NAMESPACE)
     for verb, resource in [
-        ("list", "housing-operator.dev/housingmodels"),
-        ("patch", "housing-operator.dev/housingmodels:status"),
+        ("list", MODELS),
+        ("patch", f"{MODELS}:status"),
         ("create", "batch/jobs"),
     ]:
         assert operator.may(verb, resource)
         assert not operator.may(verb, resource, namespace=OTHER_NAMESPACE)
-        assert not operator.may(verb, resource, namespace=None)
+        assert not operator.may(verb, resource, namespace="*")
 
 
 @pytest.mark.parametrize(("granted", "changes"), [("view", False), ("edit", True)])
@@ -438,12 +352,11 @@ def test_whoever_views_or_edits_a_namespace_does_so_with_its_models(
     installed.apply(
         service_account(name), binding(name, name, "ClusterRole", granted), namespace=NAMESPACE
     )
-    person = User(installed, name)
-    models = "housing-operator.dev/housingmodels"
-    assert until_true(lambda: person.may("list", models))
+    person = User(installed, name, NAMESPACE)
+    assert until_true(lambda: person.may("list", MODELS))
     for verb in ("create", "update", "patch", "delete"):
-        assert person.may(verb, models) == changes
-        assert not person.may(verb, f"{models}:status")
+        assert person.may(verb, MODELS) == changes
+        assert not person.may(verb, f"{MODELS}:status")
 
 
 def until_true(holds: Callable[[], bool]) -> bool:
