@@ -78,14 +78,19 @@ def run_in_cluster(
     command: list[str],
     *,
     claim: str | None = None,
+    part_of_housing_operator: bool = False,
     timeout: float = 120,
 ) -> str:
     """Run one command in a pod of a program's image, and return its log.
 
+    The chart's network policies let a pod that is part of housing-operator reach MLflow.
     Raises CommandError with the log when it ends with an error, or is not done in `timeout`.
     """
     name = f"run-{time.time_ns():x}"
-    cluster.apply(pod_manifest(name, program, command, claim), namespace=namespace)
+    pod = pod_manifest(name, program, command, claim)
+    if part_of_housing_operator:
+        pod["metadata"]["labels"] = {"app.kubernetes.io/part-of": "housing-operator"}
+    cluster.apply(pod, namespace=namespace)
     try:
         pod = cluster.wait_for(
             "pod",

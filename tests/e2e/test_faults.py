@@ -1,0 +1,305 @@
+"""What goes wrong in a cluster: killed pods, an absent MLflow, broken versions, bad neighbours."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.cluster_client import Cluster, CommandError, Manifest, condition_of
+from tests.cluster_pods import run_in_cluster
+from tests.load import SteadyLoad
+from tests.story import (
+    ISTANBUL,
+    RELEASE,
+    SYSTEM_NAMESPACE,
+    Story,
+    listings,
+    to_csv,
+    without_price,
+)
+
+pytestmark = pytest.mark.timeout(1200)
+
+MLFLOW = f"{RELEASE}-mlflow"
+MLFLOW_URL = f"http://{MLFLOW}.{SYSTEM_NAMESPACE}.svc:5000"
+ROWS = 3_000
+
+
+@pytest.fixture(scope="module")
+def small(installed_operator: Cluster) -> Iterator[Story]:
+    """A model that trains in seconds, in production; every test leaves it there."""
+    cluster = installed_operator
+    namespace = f"faults-{time.time_ns() % 10**8:x}"
+    cluster.create_namespace(namespace)
+    story = Story(
+        cluster,
+        namespace,
+        name="small",
+        spec={
+            "training": {"forest": {"trees": 40}},
+            "promotion": {"gates": {"rolloutTimeout": "1m", "maxLatency": "2s"}},
+        },
+    )
+    story.add_listings("a.csv", to_csv(listings(ISTANBUL)[::9][:ROWS]))
+    story.apply()
+    story.wait_for_production("1")
+    yield story
+    cluster.delete("namespace", namespace, "", wait=False)
+
+
+@contextmanager
+def scaled_to_zero(cluster: Cluster, deployment: str) -> Iterator[None]:
+    """A program of the release is away inside, and back afterwards."""
+
+    def scale(replicas: int) -> None:
+        cluster.kubectl(
+            *("scale", f"deployment/{deployment}", f"--replicas={replicas}"),
+            *("-n", SYSTEM_NAMESPACE),
+        )
+        cluster.wait_for(
+            "deployment",
+            deployment,
+            SYSTEM_NAMESPACE,
+            lambda found: found["status"].get("readyReplicas", 0) == replicas,
+            what=f"{replicas} ready",
+        )
+
+    scale(0)
+    try:
+        yield
+    finally:
+        scale(1)
+
+
+def condition(story: Story, kind: str) -> Manifest:
+    return condition_of(story.get(), kind)
+
+
+def pods(story: Story, component: str) -> list[Manifest]:
+    return story.cluster.select(
+        "pod",
+        story.namespace,
+        f"app.kubernetes.io/instance={story.name},app.kubernetes.io/component={component}",
+    )
+
+
+def in_mlflow(story: Story, program: str) -> str:
+    """Run a few lines against MLflow from inside the cluster; `registry` and `model` are there."""
+    lines = (
+        "from housing_core.registry import Registry\n"
+        f"registry, model = Registry({MLFLOW_URL!r}), '{story.namespace}.{story.name}'\n"
+    )
+    command = ["python3", "-c", lines + program]
+    return run_in_cluster(
+        story.cluster, story.namespace, "training", command, part_of_housing_operator=True
+    ).strip()
+
+
+def test_a_killed_training_pod_goes_on_from_its_last_checkpoint(small: Story) -> None:
+    story = Story(
+        small.cluster,
+        small.namespace,
+        name="killed",
+        spec={"training": {"forest": {"trees": 400}}},
+    )
+    story.add_listings("all.csv", ISTANBUL)
+    story.apply()
+
+    def checkpoints() -> list[Manifest]:
+        try:
+            (pod,) = pods(story, "training")
+            name = pod["metadata"]["name"]
+            log = story.cluster.kubectl("logs", name, "-n", story.namespace)
+        except (ValueError, CommandError):  # not there yet, or its container is not
+            return []
+        lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+        return [line for line in lines if line.get("checkpoint")]
+
+    while len(checkpoints()) < 2:
+        time.sleep(0.5)
+    (victim,) = pods(story, "training")
+    story.cluster.kubectl(
+        *("delete", "pod", victim["metadata"]["name"], "-n", story.namespace),
+        *("--force", "--grace-period=0"),
+    )
+    story.wait("version 1 is registered", lambda s: s["training"].get("outcome") == "Registered")
+    resumed = in_mlflow(
+        story,
+        "import json\n"
+        "text = registry.download_bundle_file(model, '1', 'summary.json')\n"
+        "print(json.loads(text)['resumed_from_trees'])\n",
+    )
+    assert int(resumed) >= 40
+    story.cluster.delete("housingmodel", "killed", story.namespace)
+
+
+def test_production_answers_while_mlflow_is_away_also_from_a_new_pod(small: Story) -> None:
+    listing = without_price(listings(ISTANBUL))[0]
+    expected = small.predict(listing)["predictions"]
+    with scaled_to_zero(small.cluster, MLFLOW):
+        (pod,) = [
+            pod
+            for pod in pods(small, "serving")
+            if pod["metadata"]["labels"]["housing-operator.dev/track"] == "production"
+        ]
+        small.cluster.delete("pod", pod["metadata"]["name"], small.namespace)
+        small.cluster.delete(
+            "pod", "-l=app.kubernetes.io/component=operator", SYSTEM_NAMESPACE, wait=False
+        )
+        small.wait(
+            "the operator is back, and says that MLflow is away",
+            lambda s: condition_of({"status": s}, "Degraded").get("reason")
+            == "RegistryUnavailable",
+        )
+        small.wait(
+            "the new pod answers",
+            lambda s: condition_of({"status": s}, "Ready").get("status") == "True",
+        )
+        assert small.predict(listing)["predictions"] == expected
+    small.wait(
+        "MLflow is back",
+        lambda s: condition_of({"status": s}, "Degraded").get("status") == "False",
+    )
+
+
+def test_mlflow_away_when_training_ends_costs_time_and_nothing_else(small: Story) -> None:
+    story = Story(
+        small.cluster, small.namespace, name="outage", spec={"training": {"forest": {"trees": 40}}}
+    )
+    story.add_listings("a.csv", to_csv(listings(ISTANBUL)[::9][:ROWS]))
+    story.apply()
+    story.wait("the training has begun", lambda s: bool(pods(story, "training")))
+    with scaled_to_zero(small.cluster, MLFLOW):
+        time.sleep(25)
+    story.wait_for_production("1")
+    story.cluster.delete("housingmodel", "outage", story.namespace)
+
+
+def test_owned_objects_are_repaired_and_collected(small: Story) -> None:
+    cluster, namespace = small.cluster, small.namespace
+    cluster.delete("service", "small-production", namespace)
+    cluster.patch("deployment", "small-staging", namespace, {"spec": {"replicas": 3}})
+    cluster.patch("cronjob", "small-monitoring", namespace, {"spec": {"schedule": "1 1 1 1 1"}})
+    cluster.wait_for("service", "small-production", namespace, lambda _: True, what="is back")
+    cluster.wait_for(
+        *("deployment", "small-staging", namespace),
+        lambda found: found["spec"]["replicas"] == 1,
+        what="one replica again",
+    )
+    cluster.wait_for(
+        *("cronjob", "small-monitoring", namespace),
+        lambda found: found["spec"]["schedule"] == "0 * * * *",
+        what="its schedule again",
+    )
+
+
+def test_a_version_that_cannot_be_served_is_rolled_back_and_nobody_notices(small: Story) -> None:
+    load = SteadyLoad(small.cluster, small.namespace)
+    load.start(
+        f"http://small-production.{small.namespace}.svc:8080/predict",
+        without_price(listings(ISTANBUL)[:50]),
+    )
+    broken = in_mlflow(
+        small,
+        "import tempfile, pathlib\n"
+        "run = registry.client.create_run(registry.experiment(model))\n"
+        "folder = pathlib.Path(tempfile.mkdtemp())\n"
+        "(folder / 'schema.json').write_text('{}')\n"
+        "registry.client.log_artifacts(run.info.run_id, folder, 'broken/artifacts/bundle')\n"
+        "version = registry.client.create_model_version(\n"
+        "    model, f'{run.info.artifact_uri}/broken', run.info.run_id)\n"
+        "registry.set_alias(model, 'production', version.version)\n"
+        "print(version.version)\n",
+    )
+    small.wait(
+        "the alias move is obeyed",
+        lambda s: s.get("candidate", {}).get("version") == broken,
+        timeout=60,
+    )
+    status = small.wait(
+        "the version is rejected",
+        lambda s: any(r["version"] == broken for r in s.get("rejectedVersions", [])),
+        timeout=240,
+    )
+    result = load.stop()
+    assert status["production"]["version"] == "1"
+    assert "schema.json" in status["rejectedVersions"][0]["reason"]
+    small.wait(
+        "both aliases are back",
+        lambda s: s["aliases"] == {"production": "1", "staging": "1", "intent": []},
+    )
+    assert result.failed == {}
+    assert set(result.versions) == {"1"}
+
+
+def test_manual_mode_promotes_the_version_that_is_approved(small: Story) -> None:
+    cluster = small.cluster
+    cluster.patch(
+        *("housingmodel", "small", small.namespace, {"spec": {"promotion": {"mode": "Manual"}}})
+    )
+    cluster.kubectl(
+        *("annotate", "housingmodel", "small", "-n", small.namespace),
+        *("housing-operator.dev/retrain=manual", "--overwrite"),
+    )
+    status = small.wait(
+        "a version waits for approval",
+        lambda s: s.get("candidate", {}).get("step") == "Approval",
+    )
+    version = status["candidate"]["version"]
+    cluster.kubectl(
+        *("annotate", "housingmodel", "small", "-n", small.namespace),
+        *(f"housing-operator.dev/approve={version}", "--overwrite"),
+    )
+    small.wait_for_production(version)
+
+
+BAD_DATA = {
+    "no-target": ("a,b\n" + "1,x\n" * 200, "Fiyat"),
+    "twelve-rows": (to_csv(listings(ISTANBUL)[:12]), "12"),
+    "empty": ("", "empty"),
+    "text-prices": ("Fiyat,a\n" + "".join(f"cheap{n},{n}\n" for n in range(200)), "Fiyat"),
+}
+
+
+def test_bad_data_is_named_in_the_status_and_disturbs_no_neighbour(small: Story) -> None:
+    stories = [Story(small.cluster, small.namespace, name=name) for name in BAD_DATA]
+    for story in stories:
+        story.add_listings("data.csv", BAD_DATA[story.name][0])
+        story.apply()
+    missing = Story(
+        small.cluster,
+        small.namespace,
+        name="missing-cross",
+        spec={
+            "dataset": {
+                "uri": "pvc://listings/small",
+                "target": {"column": "Fiyat"},
+                "crosses": [{"name": "x", "columns": ["Ilce", "Nowhere"]}],
+            }
+        },
+    )
+    missing.apply()
+    for story in (*stories, missing):
+        status = story.wait(
+            "its data is refused",
+            lambda s: s.get("training", {}).get("outcome") == "InvalidData",
+            timeout=300,
+        )
+        expected = BAD_DATA[story.name][1] if story.name in BAD_DATA else "Nowhere"
+        assert expected in status["training"]["message"], status["training"]
+        assert condition(story, "Ready")["reason"] == "InvalidData"
+        assert status["training"]["attempt"] == 1
+    assert condition(small, "Ready")["status"] == "True"
+
+
+def test_a_deleted_model_leaves_nothing_also_while_the_operator_is_away(small: Story) -> None:
+    cluster, namespace = small.cluster, small.namespace
+    with scaled_to_zero(cluster, RELEASE):
+        cluster.delete("housingmodel", "small", namespace)
+        for kind in ("deployment", "service", "cronjob", "job", "serviceaccount", "role"):
+            for found in cluster.select(kind, namespace, "app.kubernetes.io/instance=small"):
+                cluster.wait_gone(kind, found["metadata"]["name"], namespace)
