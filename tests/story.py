@@ -36,6 +36,7 @@ def install_operator(cluster: Cluster) -> None:
         *("upgrade", "--install", RELEASE, str(ROOT / "charts" / "housing-operator")),
         *("--namespace", SYSTEM_NAMESPACE, "--create-namespace", "--wait", "--timeout", "5m"),
         *("--set", f"image.registry={registry}", "--set", f"image.tag={TAG}"),
+        "--take-ownership",  # of a CRD that other tests have applied
     )
 
 

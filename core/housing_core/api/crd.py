@@ -101,9 +101,23 @@ def _root() -> dict[str, Any]:
                 "properties": {"name": {"type": "string", "maxLength": NAME_LIMIT}},
             },
             "spec": structural_schema(HousingModelSpec),
-            "status": structural_schema(HousingModelStatus),
+            "status": _without_defaults(structural_schema(HousingModelStatus)),
         },
     }
+
+
+def _without_defaults(node: dict[str, Any]) -> dict[str, Any]:
+    """A schema that fills in nothing.
+
+    A default in status would add keys to a monitor's write of `status.drift`, and the policy that
+    holds it to that key would refuse it.
+    """
+    node.pop("default", None)
+    for child in node.get("properties", {}).values():
+        _without_defaults(child)
+    if isinstance(node.get("items"), dict):
+        _without_defaults(node["items"])
+    return node
 
 
 def structural_schema(model: type[BaseModel]) -> dict[str, Any]:
