@@ -50,7 +50,8 @@ class FeatureDrift(_Part):
         out_of_range_share: share of the window's rows outside the reference's range.
         unreadable: values of the window that the cleaning rules could not read; they count as
             missing.
-        *_reference, *_window: the same statistic on each side.
+        *_reference, *_window: the same statistic on each side; rows with missing values are
+            among the rows.
 
     """
 
@@ -60,6 +61,8 @@ class FeatureDrift(_Part):
     psi_plain: float | None = None
     psi_noise: float | None = None
     bins: list[Bin] = []
+    rows_reference: int = 0
+    rows_window: int = 0
     cardinality_ratio: float | None = None
     new_categories: list[str] = []
     new_share: float | None = None

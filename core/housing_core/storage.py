@@ -26,12 +26,6 @@ from pyarrow import fs
 CLAIMS_ROOT_VARIABLE = "HOUSING_CLAIMS_ROOT"
 CLAIMS_ROOT = "/mnt/claims"
 
-DATASET_SUFFIXES = (
-    *(".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz"),
-    *(".parquet", ".pq"),
-)
-"""What a dataset's folder is searched for; training and monitoring must mean the same listing."""
-
 MAX_FILES = 100_000
 """A listing longer than this is refused: one training does not open so many files."""
 
@@ -47,7 +41,8 @@ DATASET_SUFFIXES = {
     "CSV": CSV_SUFFIXES,
     "Parquet": PARQUET_SUFFIXES,
 }
-"""Ends of file names that a dataset's folder is searched for, by the dataset's `format`."""
+"""Ends of file names that a dataset's folder is searched for, by the dataset's `format`; training
+and monitoring must mean the same listing."""
 
 _GLOB_MARKS = "*?["
 _PASSING_S3_ERRORS = (
@@ -125,7 +120,7 @@ def locate(uri: str) -> Location:
         raise StorageError(f"{uri!r} names no {'bucket' if scheme == 's3' else 'claim'}")
     if scheme == "pvc":
         root = os.environ.get(CLAIMS_ROOT_VARIABLE, CLAIMS_ROOT)
-        if ".." in PurePosixPath(key).parts:
+        if ".." in PurePosixPath(rest).parts:
             raise StorageError(f"{uri!r} leads out of its claim: remove '..'")
         return Location(fs.LocalFileSystem(), f"{root}/{rest}", "")
     if scheme == "s3":
@@ -194,9 +189,7 @@ def list_folder(location: Location) -> list[DataFile]:
     try:
         entries = location.filesystem.get_file_info(selector)
     except (OSError, pa.ArrowException) as error:
-        raise StorageError(
-            f"{location.prefix}{location.path} cannot be listed: {_reason(error)}"
-        ) from error
+        raise _error(f"{location.prefix}{location.path} cannot be listed", error) from error
     return sorted(_data_file(location, e) for e in entries if e.type == fs.FileType.File)
 
 
