@@ -115,7 +115,7 @@ def locate(uri: str) -> Location:
         if not uri.startswith("/"):
             raise StorageError(f"{uri!r} is neither a URI nor an absolute path")
         return Location(fs.LocalFileSystem(), uri, "")
-    host, _, key = rest.partition("/")
+    host = rest.partition("/")[0]
     if not host:
         raise StorageError(f"{uri!r} names no {'bucket' if scheme == 's3' else 'claim'}")
     if scheme == "pvc":

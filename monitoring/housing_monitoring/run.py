@@ -1,0 +1,73 @@
+"""One run of the monitor: one report."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from housing_core import storage
+from housing_core.cleaning import CleaningRules
+from housing_core.drift_report import DriftReport
+from housing_core.registry import Registry
+from housing_core.tasks import MonitoringTask
+from housing_monitoring.kube import apply_drift
+from housing_monitoring.profile import NoProfileError, fetch_profile
+from housing_monitoring.publish import publish
+from housing_monitoring.report import judge, without_profile
+from housing_monitoring.window import Window, read_window
+
+logger = logging.getLogger(__name__)
+
+
+def run(task: MonitoringTask, now: datetime) -> DriftReport:
+    """Judge the window that ends now, and tell MLflow and the HousingModel.
+
+    Everything can be done again: the same window gives the same report, which MLflow keeps once.
+
+    Args:
+        task: what to judge.
+        now: aware.
+
+    Raises:
+        RegistryError: when MLflow is away, or does not know the version.
+        StorageError: when the prediction log cannot be read.
+        StatusError: when the API server is away, or refuses.
+
+    """
+    registry = Registry()
+    try:
+        profile = fetch_profile(registry, task.model_name, task.production_version)
+    except NoProfileError as error:
+        # It will not get a profile by itself: say so on the resource instead of failing for ever.
+        report = without_profile(task, _read(task, CleaningRules(), now), now, str(error))
+    else:
+        report = judge(task, profile, _read(task, profile.rules, now), now)
+    report = _with_fingerprint(report, task)
+    report = report.model_copy(update={"run_id": publish(registry, report)})
+    apply_drift(task.namespace, task.name, report.to_status())
+    return report
+
+
+def _read(task: MonitoringTask, rules: CleaningRules, now: datetime) -> Window:
+    window = read_window(
+        *(task.log_uri, task.model_name, task.production_version, rules),
+        start=now - timedelta(seconds=task.window_seconds),
+        now=now,
+    )
+    for name, why in window.skipped_files.items():
+        logger.warning("skipped a file of the prediction log", extra={"file": name, "why": why})
+    for why, rows in window.skipped_rows.items():
+        logger.warning("left rows out", extra={"rows": rows, "why": why})
+    return window
+
+
+def _with_fingerprint(report: DriftReport, task: MonitoringTask) -> DriftReport:
+    """The report with the digest of the dataset's listing; a dataset that is away is only noted."""
+    suffixes = storage.DATASET_SUFFIXES[task.dataset.format]
+    try:
+        digest = storage.fingerprint(storage.list_files(task.dataset.uri, suffixes))
+    except storage.StorageError as error:
+        logger.warning("the dataset cannot be listed", extra={"why": str(error)})
+        message = f"the dataset cannot be listed, so a change of it would not be seen: {error}"
+        return report.model_copy(update={"messages": [*report.messages, message]})
+    return report.model_copy(update={"dataset_fingerprint": digest})
