@@ -23,7 +23,9 @@ MISSING_TEXT = ""
 """How a missing category is written in the graph's string inputs."""
 
 _SPACES = re.compile(r"\s+")
-_NUMBER = re.compile(r"[-+]?\d[\d.,'\u00a0 ]*(?:[eE][-+]?\d+)?")
+_NUMBER = re.compile(r"([-+]?)(\d[\d.,'’]*(?: \d{3}(?!\d)[\d.,'’]*)*)(e[-+]?\d+)?")
+_LARGEST = 3.4e38
+"""The graph's numbers are float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class NumberRule:
         prefixes: texts that may stand before the number, lower case, for example `tl` or `$`.
         suffixes: patterns of what may stand behind it, lower case regular expressions, for
             example `m2` or `tl.*`.
+        missing: this column's own texts that mean "no value", lower case.
 
     """
 
@@ -43,6 +46,7 @@ class NumberRule:
     thousands: str = ""
     prefixes: tuple[str, ...] = ()
     suffixes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +84,12 @@ class CleaningRules:
                     thousands=rule["thousands"],
                     prefixes=tuple(rule["prefixes"]),
                     suffixes=tuple(rule["suffixes"]),
+                    missing=tuple(rule.get("missing", ())),
                 )
                 for name, rule in data["numbers"].items()
             }
             return cls(numbers, tuple(data["texts"]), tuple(data["missing_words"]))
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"not cleaning rules: {error!r}") from error
 
 
@@ -156,7 +161,10 @@ def clean_number(
     if is_missing(value, missing_words):
         return math.nan
     if isinstance(value, str):
-        number = _parse_number(_normalise(value).casefold(), rule)
+        text = _normalise(value).casefold()
+        if text in rule.missing:
+            return math.nan
+        number = parse_number(text, rule)
         if number is None:
             raise BadValueError(column, value, "a number")
     elif isinstance(value, int | float):  # a bool is an int: 0 or 1
@@ -166,32 +174,48 @@ def clean_number(
             raise BadValueError(column, value, "a finite number") from error
     else:
         raise BadValueError(column, value, "a number")
-    if not math.isfinite(number):
+    if not abs(number) <= _LARGEST:
         raise BadValueError(column, value, "a finite number")
     return number
 
 
-@lru_cache(maxsize=65_536)
-def _parse_number(text: str, rule: NumberRule) -> float | None:
-    for prefix in rule.prefixes:
-        text = text.removeprefix(prefix).lstrip()
-    match = _NUMBER.match(text)
+def split_number(text: str) -> tuple[str, str, str] | None:
+    """A normalised, case-folded text → what stands before its first number, the number, and the rest.
+
+    The number keeps its sign, marks and exponent; None when the text holds no digit.
+    """
+    match = _NUMBER.search(text)
     if not match:
         return None
-    digits = match.group().rstrip(" \u00a0.,'")
-    rest = text[len(digits) :].strip(" \u00a0")
+    sign, digits, exponent = match.groups(default="")
+    bare = digits.rstrip(".,'’")  # "2. floor": the mark belongs to the rest
+    if exponent and bare != digits:
+        exponent = ""
+    number = sign + bare + exponent
+    return text[: match.start()].rstrip(), number, text[match.start() + len(number) :].lstrip()
+
+
+@lru_cache(maxsize=65_536)
+def parse_number(text: str, rule: NumberRule) -> float | None:
+    """The number in a normalised, case-folded text; None when it is not one by this rule."""
+    parts = split_number(text)
+    if parts is None:
+        return None
+    prefix, number, rest = parts
+    if prefix and prefix not in rule.prefixes:
+        return None
     if rest and not any(re.fullmatch(suffix, rest) for suffix in rule.suffixes):
         return None
-    digits = digits.replace("\u00a0", "").replace(" ", "")
-    for mark in rule.thousands:
-        whole, decimal, fraction = digits.partition(rule.decimal)
-        digits = whole.replace(mark, "") + decimal + fraction
-    if rule.decimal != ".":
-        if "." in digits:
-            return None
-        digits = digits.replace(rule.decimal, ".")
+    whole, decimal, fraction = number.partition(rule.decimal)
+    for mark in (*rule.thousands, " "):
+        if mark in whole:
+            # Groups of three and nothing else: "2.25" is not 225.
+            if not re.fullmatch(rf"[-+]?\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+", whole):
+                return None
+            whole = whole.replace(mark, "")
+            break
     try:
-        return float(digits)
+        return float(f"{whole}.{fraction}" if decimal else whole)
     except ValueError:
         return None
 

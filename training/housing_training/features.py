@@ -1,0 +1,219 @@
+"""Typed columns → the forest's feature matrix: numbers, one-hot categories and hash buckets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import murmurhash3_32
+
+from housing_core.api.spec import Cross
+from housing_core.cleaning import BadValueError, CleaningRules, clean_number, clean_text
+from housing_training.columns import Columns
+from housing_training.reading import Cells, Listings, cells
+
+CROSS_SEPARATOR = "\x1f"
+"""Between the values of a cross: a character that no listing holds."""
+
+Floats = np.ndarray[Any, np.dtype[np.float32]]
+Codes = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True, slots=True)
+class TextColumn:
+    """A cleaned category of each row, dictionary-encoded: `values[codes]`."""
+
+    codes: Codes
+    values: list[str]
+
+    def texts(self) -> np.ndarray[Any, np.dtype[np.object_]]:
+        """(rows,) the categories themselves."""
+        return np.array(self.values, dtype=object)[self.codes]
+
+
+@dataclass(frozen=True, slots=True)
+class TypedRows:
+    """Rows as the graph takes them.
+
+    Attributes:
+        numbers: name → (rows,) float32 with NaN for missing.
+        texts: name → categories with `""` for missing.
+        unreadable: cells whose text is no value of their column; they count as missing.
+
+    """
+
+    rows: int
+    numbers: Mapping[str, Floats]
+    texts: Mapping[str, TextColumn]
+    unreadable: int
+
+
+def clean_listings(listings: Listings, rules: CleaningRules) -> TypedRows:
+    """Apply the cleaning rules to every row, as serving does; a column that is absent is missing."""
+    frame = listings.frame
+    absent = Cells(np.full(len(frame), -1, np.int64), [])
+    numbers, texts, unreadable = {}, {}, 0
+    for name, rule in rules.numbers.items():
+        column = cells(frame, name) if name in frame else absent
+        values = np.full(len(column.texts) + 1, np.nan, np.float32)  # the last is for no text
+        counts = column.counts
+        for position, text in enumerate(column.texts):
+            try:
+                values[position] = clean_number(name, text, rule, rules.missing_words)
+            except BadValueError:
+                unreadable += int(counts[position])
+        numbers[name] = values[column.codes]
+    for name in rules.texts:
+        column = cells(frame, name) if name in frame else absent
+        categories = [clean_text(name, text, rules.missing_words) for text in column.texts]
+        distinct = sorted({*categories, ""})
+        position_of = {category: position for position, category in enumerate(distinct)}
+        codes = np.array([*(position_of[c] for c in categories), position_of[""]], np.int64)
+        texts[name] = TextColumn(codes[column.codes], distinct)
+    return TypedRows(len(frame), numbers, texts, unreadable)
+
+
+@dataclass(frozen=True, slots=True)
+class HashedInput:
+    """A column or a cross whose text `name=value` is hashed, as scikit-learn's FeatureHasher does."""
+
+    name: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """What was learned from the training part. The features stand in the order of the attributes.
+
+    Attributes:
+        medians: numeric column → its median, which stands for a missing value.
+        indicators: numeric columns with missing values; each has a feature that says "missing".
+        categories: categorical column → its categories, one feature each; others have none.
+        hashed: what is hashed into the buckets; all share them.
+        buckets: number of buckets of the hasher.
+        used: buckets that occur in the training part, rising; one feature each.
+
+    """
+
+    medians: Mapping[str, float]
+    indicators: tuple[str, ...]
+    categories: Mapping[str, tuple[str, ...]]
+    hashed: tuple[HashedInput, ...]
+    buckets: int
+    used: Codes
+
+    @property
+    def width(self) -> int:
+        """Number of features."""
+        return self.first_bucket + len(self.used)
+
+    @property
+    def first_bucket(self) -> int:
+        """Position of the first feature that is a bucket."""
+        return (
+            len(self.medians)
+            + len(self.indicators)
+            + sum(len(categories) for categories in self.categories.values())
+        )
+
+    def names(self) -> list[str]:
+        """(width,) a name for each feature, for people."""
+        return [
+            *self.medians,
+            *(f"{name} is missing" for name in self.indicators),
+            *(f"{name}={value}" for name, values in self.categories.items() for value in values),
+            *(f"bucket {bucket}" for bucket in self.used),
+        ]
+
+    def transform(self, rows: TypedRows) -> sparse.csr_matrix[Any]:
+        """Encode rows: (rows, width), float32."""
+        parts: list[tuple[Codes, Codes, Floats]] = []
+        position = 0
+        every = np.arange(rows.rows)
+        for name, median in self.medians.items():
+            values = rows.numbers[name]
+            filled = np.where(np.isnan(values), np.float32(median), values)
+            parts.append((every, np.full(rows.rows, position), filled))
+            position += 1
+        for name in self.indicators:
+            at = np.flatnonzero(np.isnan(rows.numbers[name]))
+            parts.append((at, np.full(len(at), position), np.ones(len(at), np.float32)))
+            position += 1
+        for name, categories in self.categories.items():
+            column = rows.texts[name]
+            place = {category: position + i for i, category in enumerate(categories)}
+            places = np.array([place.get(value, -1) for value in column.values])[column.codes]
+            at = np.flatnonzero(places >= 0)
+            parts.append((at, places[at], np.ones(len(at), np.float32)))
+            position += len(categories)
+        table = np.full(self.buckets, -1)
+        table[self.used] = position + np.arange(len(self.used))
+        for hashed in self.hashed:
+            bucket, sign = hash_column(hashed, rows, self.buckets)
+            at = np.flatnonzero(table[bucket] >= 0)
+            parts.append((at, table[bucket[at]], sign[at]))
+        row, column_, value = (np.concatenate(items) for items in zip(*parts, strict=True))
+        # Entries at the same place are added up, as the hasher does.
+        matrix = sparse.csr_matrix(
+            (value.astype(np.float32), (row, column_)), shape=(rows.rows, self.width)
+        )
+        matrix.sum_duplicates()
+        return matrix
+
+
+def fit_encoder(
+    rows: TypedRows, columns: Columns, crosses: Sequence[Cross], buckets: int
+) -> Encoder:
+    """Learn the encoding from the training part."""
+    medians, indicators = {}, []
+    for name, values in rows.numbers.items():
+        missing = np.isnan(values)
+        median = float(np.median(values[~missing])) if not missing.all() else 0.0
+        medians[name] = median if math.isfinite(median) else 0.0
+        if missing.any():
+            indicators.append(name)
+    categories = {
+        column.name: tuple(
+            rows.texts[column.name].values[code]
+            for code in np.unique(rows.texts[column.name].codes)
+        )
+        for column in columns.inputs
+        if column.kind == "Categorical"
+    }
+    hashed = (
+        *(HashedInput(c.name, (c.name,)) for c in columns.inputs if c.kind == "HighCardinality"),
+        *(HashedInput(cross.name, tuple(cross.columns)) for cross in crosses),
+    )
+    occurring = [np.unique(hash_column(item, rows, buckets)[0]) for item in hashed]
+    used = np.unique(np.concatenate(occurring)) if occurring else np.empty(0, np.int64)
+    return Encoder(medians, tuple(indicators), categories, hashed, buckets, used)
+
+
+def hash_column(hashed: HashedInput, rows: TypedRows, buckets: int) -> tuple[Codes, Floats]:
+    """Bucket and sign of each row, by the rule of scikit-learn's FeatureHasher.
+
+    Bucket: |murmurhash3_32(text)| modulo the number of buckets; sign: that of the hash.
+    """
+    combined = rows.texts[hashed.columns[0]].codes
+    texts = list(rows.texts[hashed.columns[0]].values)
+    for name in hashed.columns[1:]:
+        column = rows.texts[name]
+        pairs, combined = np.unique(
+            combined * len(column.values) + column.codes, return_inverse=True
+        )
+        texts = [
+            texts[pair // len(column.values)]
+            + CROSS_SEPARATOR
+            + column.values[pair % len(column.values)]
+            for pair in pairs
+        ]
+    hashes = np.array(
+        [murmurhash3_32(f"{hashed.name}={text}".encode(), seed=0) for text in texts], np.int64
+    )
+    bucket = np.abs(hashes) % buckets
+    sign = np.where(hashes < 0, -1, 1).astype(np.float32)
+    return bucket[combined], sign[combined]

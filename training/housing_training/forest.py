@@ -1,0 +1,109 @@
+"""The random forest (seed 4.4), grown in steps that can be interrupted (seed 4.6)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import sklearn
+from scipy import sparse
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils.class_weight import compute_class_weight
+
+from housing_core.api.spec import Forest
+from housing_training.target import Classes
+
+DENSE_LIMIT_BYTES = 1 << 30
+"""Up to this size the features are made dense, on which trees grow about twice as fast."""
+
+Features = sparse.csr_matrix[Any] | sparse.csc_matrix[Any] | np.ndarray[Any, Any]
+
+
+def forest_digest(
+    features: sparse.csr_matrix[Any], labels: Classes, settings: Forest, seed: int
+) -> str:
+    """Digest of everything that a tree depends on: trees of one digest belong to one forest."""
+    digest = hashlib.sha256()
+    for part in (features.data, features.indices, features.indptr, labels):
+        digest.update(np.ascontiguousarray(part).tobytes())
+    parameters = settings.to_json()
+    del parameters["trees"]  # a tree does not know how many follow
+    digest.update(
+        json.dumps([parameters, features.shape, seed, sklearn.__version__]).encode()
+    )
+    return digest.hexdigest()
+
+
+def steps(trees: int, done: int, every: int) -> list[int]:
+    """Numbers of trees after which a checkpoint is written, from `done` on; the last is `trees`."""
+    return [*range(done + every, trees, every), trees] if done < trees else []
+
+
+def grow_forest(
+    features: sparse.csr_matrix[Any],
+    labels: Classes,
+    settings: Forest,
+    *,
+    seed: int,
+    every: int,
+    resumed: Sequence[DecisionTreeClassifier] = (),
+    checkpoint: Callable[[int, list[DecisionTreeClassifier]], None],
+) -> RandomForestClassifier:
+    """Grow a forest; the result is the same tree by tree wherever it was interrupted.
+
+    With `warm_start`, scikit-learn draws one seed per tree from `random_state` and first passes
+    over those of the trees that are there already.
+
+    Args:
+        features: (rows, features), float32.
+        labels: (rows,) class of each row; all classes occur.
+        settings: of the forest.
+        seed: `random_state`.
+        every: trees between two checkpoints.
+        resumed: the first trees, from checkpoints.
+        checkpoint: called after each step with the number of trees so far and the new ones.
+
+    """
+    classes = np.unique(labels)
+    weights = None
+    if settings.class_weight == "Balanced":
+        balanced = compute_class_weight("balanced", classes=classes, y=labels)
+        weights = dict(zip(classes.tolist(), balanced.tolist(), strict=True))
+    forest = RandomForestClassifier(
+        n_estimators=max(1, len(resumed)),
+        max_depth=settings.max_depth,
+        min_samples_leaf=settings.min_samples_leaf,
+        class_weight=weights,
+        random_state=seed,
+        warm_start=True,
+        n_jobs=-1,  # joblib heeds the container's CPU limit
+    )
+    rows, columns = features.shape
+    dense = 4 * rows * columns <= DENSE_LIMIT_BYTES
+    prepared: Features = features.toarray() if dense else features.tocsc()
+    if resumed:
+        forest.estimators_ = list(resumed)
+        with warnings.catch_warnings():
+            # "does not fit new trees": it is called to set classes_ and n_features_in_.
+            warnings.filterwarnings("ignore", message="Warm-start fitting without")
+            forest.fit(prepared, labels)
+    for trees in steps(settings.trees, len(resumed), every):
+        before = len(forest.estimators_) if hasattr(forest, "estimators_") else 0
+        forest.set_params(n_estimators=trees).fit(prepared, labels)
+        checkpoint(trees, forest.estimators_[before:])
+    return forest
+
+
+def class_probabilities(
+    forest: RandomForestClassifier, features: sparse.csr_matrix[Any], batch: int = 4096
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """(rows, classes) mean of the trees' answers, a batch of rows at a time to bound memory."""
+    starts = range(0, features.shape[0], batch)
+    return np.concatenate(
+        [forest.predict_proba(features[start : start + batch].toarray()) for start in starts]
+    )

@@ -1,0 +1,117 @@
+"""The price and the classes that it is cut into (seed 4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from housing_core.cleaning import clean_number, BadValueError
+from housing_training.errors import InvalidDataError
+from housing_training.numbers import learn_numbers
+from housing_training.reading import Cells
+
+Prices = np.ndarray[Any, np.dtype[np.float64]]
+Classes = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Prices of all rows.
+
+    Attributes:
+        prices: (rows,) NaN where a row has no usable price.
+        unusable: rows without one.
+        example: one of the texts that are no price.
+
+    """
+
+    prices: Prices
+    unusable: int
+    example: str
+
+
+def read_prices(name: str, column: Cells, *, stored_as_numbers: bool) -> Target:
+    """Read the target column. A usable price is a finite number above zero.
+
+    Raises:
+        InvalidDataError: when no row has one.
+
+    """
+    counts = column.counts
+    learned = learn_numbers(zip(column.texts, counts.tolist(), strict=True))
+    values = np.full(len(column.texts) + 1, np.nan)  # the last stands for no text
+    for position, text in enumerate(column.texts):
+        try:
+            value = float(text) if stored_as_numbers else clean_number(name, text, learned.rule)
+        except (BadValueError, ValueError):
+            continue
+        if np.isfinite(value) and value > 0:
+            values[position] = value
+    prices = values[column.codes]
+    bad = np.flatnonzero(np.isnan(prices))
+    example = column.texts[column.codes[bad[0]]] if len(bad) and column.codes[bad[0]] >= 0 else ""
+    if len(bad) == len(prices):
+        raise InvalidDataError(
+            f"dataset.target.column: {name!r} holds no number above zero in any of its "
+            f"{len(prices)} rows, for example {example[:60]!r}; name the column that holds the price"
+        )
+    return Target(prices, len(bad), example)
+
+
+def percentile_boundaries(
+    prices: Prices, quantiles: Sequence[float], classes: Sequence[str]
+) -> list[float]:
+    """Cut the training prices at percentiles.
+
+    Args:
+        prices: (rows,) of the training part.
+        quantiles: rising shares.
+        classes: one name more than there are quantiles.
+
+    Returns:
+        One price per quantile; a price equal to it belongs to the class above.
+
+    Raises:
+        InvalidDataError: when two quantiles fall on one price, or a class would be empty.
+
+    """
+    boundaries = [float(b) for b in np.quantile(prices, list(quantiles))]
+    lowest = float(prices.min())
+    for position, boundary in enumerate(boundaries):
+        below = boundaries[position - 1] if position else lowest
+        if boundary <= below:
+            raise InvalidDataError(
+                f"dataset.target.quantiles: {quantiles[position]} falls on the price "
+                f"{boundary:,.2f}, which leaves no price for class {classes[position]!r}: "
+                f"{np.mean(prices == boundary):.0%} of the rows have that price; "
+                "choose other quantiles"
+            )
+    return boundaries
+
+
+def classify(prices: Prices, boundaries: Sequence[float]) -> Classes:
+    """(rows,) index of each price's class."""
+    return np.searchsorted(np.asarray(boundaries), prices, side="right").astype(np.int64)
+
+
+def check_classes(
+    labels: Classes, boundaries: Sequence[float], classes: Sequence[str], part: str
+) -> None:
+    """Every class must occur.
+
+    Raises:
+        InvalidDataError: naming the class that does not.
+
+    """
+    counts = np.bincount(labels, minlength=len(classes))
+    for position, count in enumerate(counts):
+        if count == 0:
+            shown = ", ".join(f"{boundary:,.2f}" for boundary in boundaries)
+            raise InvalidDataError(
+                f"dataset.target: no row of the {part} is of class {classes[position]!r} with the "
+                f"boundaries {shown}; add listings, choose other quantiles, or set boundaries to "
+                "Recompute"
+            )
