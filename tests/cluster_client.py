@@ -20,6 +20,8 @@ ALLOWED_CONTEXTS_FILE = ROOT / "tests" / "cluster" / "allowed-contexts"
 
 Manifest = dict[str, Any]
 
+MADE_BY_TESTS = "housing-operator.dev/made-by=tests"  # the label of namespaces that tests made
+
 
 class CommandError(Exception):
     """kubectl or helm ended with an error; `output` is what it said."""
@@ -138,19 +140,10 @@ class Cluster:
 
     def create_namespace(self, name: str) -> None:
         """Create a namespace that enforces the restricted pod security level."""
-        self.apply(
-            {
-                "apiVersion": "v1",
-                "kind": "Namespace",
-                "metadata": {
-                    "name": name,
-                    "labels": {
-                        "pod-security.kubernetes.io/enforce": "restricted",
-                        "housing-operator.dev/made-by": "tests",
-                    },
-                },
-            }
-        )
+        label, _, value = MADE_BY_TESTS.partition("=")
+        labels = {"pod-security.kubernetes.io/enforce": "restricted", label: value}
+        metadata = {"name": name, "labels": labels}
+        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
     def wait_for(
         self,

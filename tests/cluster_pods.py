@@ -11,13 +11,13 @@ from typing import Any
 
 from tests.cluster_client import Cluster, CommandError, Manifest
 
-IMAGES = os.environ.get("HOUSING_IMAGES", "localhost/housing-operator")
-TAG = os.environ.get("HOUSING_IMAGE_TAG", "dev")
+REGISTRY = os.environ.get("HOUSING_IMAGE_REGISTRY", "localhost")
+TAG = "dev"
 
 
 def image(program: str) -> str:
     """Return the name of an image that `make images` made: operator, training, serving, ..."""
-    return f"{IMAGES}/{program}:{TAG}"
+    return f"{REGISTRY}/housing-operator/{program}:{TAG}"
 
 
 def claim_manifest(name: str, size: str = "1Gi") -> Manifest:

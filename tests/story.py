@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster_client import ROOT, Cluster, CommandError, Manifest, condition_of
-from tests.cluster_pods import IMAGES, TAG, fill_claim
+from tests.cluster_pods import fill_claim
 
-SYSTEM_NAMESPACE = "housing-system"
-RELEASE = "housing-operator"
 DATASET_CLAIM = "listings"
 TARGET = "Fiyat"
 ISTANBUL = ROOT / "tests" / "data" / "istanbul_emlakjet_2023.csv"
@@ -27,17 +25,6 @@ TRAINING_SECONDS = 900
 ROLLOUT_SECONDS = 300
 
 Say = Callable[[str], None]
-
-
-def install_operator(cluster: Cluster) -> None:
-    """Install the chart with the images that `make images` made, and wait until its pods run."""
-    registry, _, _ = IMAGES.rpartition("/")
-    cluster.helm(
-        *("upgrade", "--install", RELEASE, str(ROOT / "charts" / "housing-operator")),
-        *("--namespace", SYSTEM_NAMESPACE, "--create-namespace", "--wait", "--timeout", "5m"),
-        *("--set", f"image.registry={registry}", "--set", f"image.tag={TAG}"),
-        "--take-ownership",  # of a CRD that other tests have applied
-    )
 
 
 def listings(path: Path) -> list[dict[str, str]]:

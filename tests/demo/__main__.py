@@ -14,14 +14,12 @@ from typing import Any
 
 from tests.cluster_client import ROOT, Cluster, CommandError, WaitTimeoutError, condition_of
 from tests.load import SteadyLoad
+from tests.operator_release import RELEASE, SYSTEM_NAMESPACE, install_operator
 from tests.story import (
     ISTANBUL,
     IZMIR,
-    RELEASE,
-    SYSTEM_NAMESPACE,
     Story,
     failed_for_good,
-    install_operator,
     listings,
     without_price,
 )

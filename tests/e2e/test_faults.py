@@ -12,10 +12,9 @@ import pytest
 from tests.cluster_client import Cluster, CommandError, Manifest, condition_of
 from tests.cluster_pods import run_in_cluster
 from tests.load import SteadyLoad
+from tests.operator_release import RELEASE, SYSTEM_NAMESPACE
 from tests.story import (
     ISTANBUL,
-    RELEASE,
-    SYSTEM_NAMESPACE,
     Story,
     listings,
     to_csv,

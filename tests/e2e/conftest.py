@@ -1,0 +1,39 @@
+"""The operator on the test cluster, a namespace for each test, and what went on there when one fails."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from tests.cluster_client import Cluster
+from tests.diagnosis import diagnose
+from tests.operator_release import install_operator
+
+
+@pytest.fixture(scope="session")
+def installed_operator(cluster: Cluster) -> Cluster:
+    """The cluster with the operator and MLflow running in `housing-system`. They stay."""
+    install_operator(cluster)
+    return cluster
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A namespace of its own that enforces the restricted level; it is gone after the test."""
+    name = f"e2e-{uuid.uuid4().hex[:8]}"
+    cluster.create_namespace(name)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the state of the cluster to the report of a test that failed, while it is still there."""
+    report = yield
+    if report.failed and report.when != "teardown":
+        report.sections.extend(diagnose())
+    return report
