@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Find or start the cluster that demo and tests use, and leave word of it in .cache/cluster.env.
-# Usage: cluster.sh up | down
+# Usage: cluster.sh up | down | env
 # In this order: the cluster of the present kubectl context, when tests may use it; a kind cluster, where a Docker
 # engine answers; kubebox, on Debian as root. The kubeconfig is a copy of its own: the user's is never changed.
 set -euo pipefail
@@ -12,6 +12,8 @@ KIND_VERSION=v0.33.0 KIND_MINIMUM=0.31 KIND_CLUSTER=housing
 HELM_VERSION=v4.1.4
 COPY=$ROOT/.cache/kubeconfig
 export PATH=$PATH:$CACHE/bin
+# After `eval "$(make cluster-env)"`: a cluster that this script started is not one that was there before.
+if [ "${KUBECONFIG:-}" = "$COPY" ] && [ "$(chosen HOUSING_CLUSTER)" != existing ]; then unset KUBECONFIG; fi
 
 allowed() { # context
   local patterns pattern
@@ -52,7 +54,7 @@ HOUSING_CLUSTER_PATH=$(dirname "$kubectl"):$(dirname "$helm")
 KUBECONFIG=$COPY
 ENV
   mv "$ENVIRONMENT_FILE.part" "$ENVIRONMENT_FILE"
-  say "cluster: $1, context $2, $(kubectl --kubeconfig "$COPY" version 2>/dev/null | sed -n 's/^Server Version: //p')"
+  say "cluster: $1, context $2, Kubernetes $(kubectl --kubeconfig "$COPY" version 2>/dev/null | sed -n 's/^Server Version: //p')"
 }
 
 go_install() { # module@version
@@ -92,7 +94,10 @@ kubebox_up() {
 
 up() {
   local context
-  if context=$(existing_context) && [ "$context" != kubebox ]; then
+  context=$(existing_context) || context=
+  if [ "$context" = kubebox ]; then
+    kubebox_up
+  elif [ -n "$context" ]; then
     (umask 077; kubectl config view --raw --minify --flatten --context "$context" >"$COPY.part")
     mv "$COPY.part" "$COPY"
     leave_word existing "$context"
@@ -113,7 +118,13 @@ down() {
   rm -f "$ENVIRONMENT_FILE" "$COPY"
 }
 
+print_env() { # for the user's own shell; it takes no part in how the cluster is chosen next time
+  [ -f "$ENVIRONMENT_FILE" ] || fail "no cluster yet: run make cluster-up"
+  printf 'export KUBECONFIG=%q PATH=%q:$PATH\n' "$(chosen KUBECONFIG)" "$(chosen HOUSING_CLUSTER_PATH)"
+}
+
 case ${1:-} in
   up | down) "$1" ;;
-  *) fail "usage: cluster.sh up | down" ;;
+  env) print_env ;;
+  *) fail "usage: cluster.sh up | down | env" ;;
 esac

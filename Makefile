@@ -1,0 +1,133 @@
+# `make` alone lists the targets. Everything it needs but Python, git and make itself it fetches by itself.
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -ec
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+UV_VERSION := 0.13.9
+PROGRAMS := operator training serving monitoring
+STAGES := lint unit contract integration e2e
+BIN := .venv/bin
+UV := VIRTUAL_ENV=.venv $(BIN)/uv pip
+LOCK := $(UV) compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+TYPED_TESTS := $(wildcard tests/*.py) tests/demo tests/e2e
+# Further arguments for pytest, as in `make unit PYTEST_ARGS="-k drift"`.
+PYTEST_ARGS :=
+# `make demo-drift NEW_DATA=no` adds nothing to the dataset.
+NEW_DATA := yes
+
+.PHONY: help
+help: ## List the targets.
+	@awk 'BEGIN {FS = ":.*## "; print "usage: make <target>"} \
+	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z0-9-]+:.*## / {gsub(/[$$][$$]/, "$$", $$2); printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Try it
+.PHONY: demo
+demo: setup ## From nothing to a live prediction on real listings; minutes on a second run.
+	@$(BIN)/python -m tests.demo up
+
+.PHONY: demo-drift
+demo-drift: setup ## After demo: another city's listings, drift, retraining, the new version (NEW_DATA=no: none).
+	@$(BIN)/python -m tests.demo drift $(if $(filter no,$(NEW_DATA)),--without-new-data)
+
+##@ Check it
+.PHONY: test
+test: setup ## Lint and all tests; starts a cluster where there is none.
+	@begun=$$SECONDS; \
+	for stage in $(STAGES); do \
+	  printf '\n======== %s\n' $$stage; stage_begun=$$SECONDS; \
+	  $(MAKE) $$stage || { printf '======== %s failed after %d s\n' $$stage $$((SECONDS - stage_begun)); exit 1; }; \
+	  printf '======== %s passed in %d s\n' $$stage $$((SECONDS - stage_begun)); \
+	done; \
+	printf '\nlint and all tests passed in %d s\n' $$((SECONDS - begun))
+
+.PHONY: test-all
+test-all: test bench ## The same, and the benchmarks.
+
+.PHONY: lint
+lint: setup ## Style, types, import rules, and that generated files are up to date.
+	@$(BIN)/ruff check .
+	@$(BIN)/black --check --quiet --diff .
+	@$(BIN)/mypy
+	@$(BIN)/mypy $(TYPED_TESTS)
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m housing_core.api --check
+
+.PHONY: unit
+unit: setup ## Pure tests, in seconds.
+	@$(BIN)/pytest tests/unit $(PYTEST_ARGS)
+
+.PHONY: contract
+contract: setup cluster-up ## What types, CRD and chart promise each other, and what the API server refuses.
+	@$(BIN)/pytest tests/contract $(PYTEST_ARGS)
+
+.PHONY: integration
+integration: setup cluster-up ## Each program against a real MLflow server and a real API server.
+	@$(BIN)/pytest tests/integration $(PYTEST_ARGS)
+
+.PHONY: e2e
+e2e: setup images ## The whole system on the cluster, on real listings.
+	@$(BIN)/pytest tests/e2e $(PYTEST_ARGS)
+
+.PHONY: bench
+bench: setup images ## Benchmarks.
+	@$(BIN)/pytest tests/bench $(PYTEST_ARGS)
+
+##@ Cluster
+.PHONY: cluster-up
+cluster-up: ## Find or start a cluster: the present context if tests may use it, else kind, else tests/cluster.
+	@tests/cluster/cluster.sh up
+
+.PHONY: cluster-down
+cluster-down: ## Delete the cluster that cluster-up started, with its volumes.
+	@tests/cluster/cluster.sh down
+
+.PHONY: cluster-env
+cluster-env: ## Print the shell settings for kubectl and helm: eval "$$(make cluster-env)".
+	@tests/cluster/cluster.sh env
+
+.PHONY: images
+images: cluster-up ## Build the five images and load them into the cluster.
+	@tests/cluster/images.sh
+
+##@ Work on it
+.PHONY: setup
+setup: .venv/.synced ## Make .venv with everything locked; instant when nothing changed.
+
+.PHONY: generate
+generate: setup ## Write the CRD and its reference page from the types in housing_core.api.
+	@$(BIN)/python -m housing_core.api
+
+.PHONY: format
+format: setup ## Format the code and fix what ruff can fix.
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/black --quiet .
+
+.PHONY: lock
+lock: $(BIN)/uv ## Resolve the dependencies anew and write the hashed lock files.
+	@$(LOCK) pyproject.toml --all-extras --output-file tests/requirements.txt
+	@for program in $(PROGRAMS); do \
+	  $(LOCK) pyproject.toml --extra $$program --constraint tests/requirements.txt --output-file $$program/requirements.txt; \
+	done
+	@$(LOCK) charts/mlflow/requirements.in --output-file charts/mlflow/requirements.txt
+	@$(LOCK) core/build-requirements.in --output-file core/build-requirements.txt
+
+.PHONY: clean
+clean: ## Remove what make made in this folder; the cluster stays.
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build housing_operator.egg-info
+
+$(BIN)/uv:
+	@for name in python3 python3.13 python3.12 python3.11; do \
+	  if $$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then python=$$name; break; fi; \
+	done; \
+	[ -n "$$python" ] || { echo "error: no Python from 3.11 to 3.13 is on PATH: install one (apt-get install python3)" >&2; exit 1; }; \
+	echo "making .venv with $$($$python --version)"; \
+	$$python -m venv --clear .venv || { echo "error: $$python cannot make a venv: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.synced: $(BIN)/uv tests/requirements.txt core/build-requirements.txt pyproject.toml
+	@echo "installing the locked dependencies into .venv"
+	@$(UV) sync --quiet --require-hashes tests/requirements.txt
+	@$(UV) install --quiet --no-deps --build-constraints core/build-requirements.txt --editable .
+	@touch $@
