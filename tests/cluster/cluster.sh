@@ -70,7 +70,7 @@ kind_up() {
     go_install "sigs.k8s.io/kind@$KIND_VERSION"
     export PATH=$CACHE/bin:$PATH
   fi
-  if kind get clusters 2>/dev/null | grep --quiet --line-regexp $KIND_CLUSTER; then
+  if [ -n "$(kind get clusters 2>/dev/null | sed -n "/^$KIND_CLUSTER\$/p")" ]; then
     docker start $node >/dev/null
     kind export kubeconfig --quiet --name $KIND_CLUSTER --kubeconfig "$COPY"
   else

