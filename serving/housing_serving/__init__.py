@@ -1,0 +1,1 @@
+"""The prediction API: an HTTP server for one track of one HousingModel."""

@@ -1,0 +1,95 @@
+"""What an answer to `POST /predict` looks like: built as plain data, described as types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from housing_core.bundle import Schema
+from housing_core.tasks import FallbackLevel
+from housing_serving.model import Model, Predictions
+
+
+class _Described(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+
+
+class ClassRange(_Described):
+    """A class and the prices that belong to it."""
+
+    name: str
+    price_from: float | None = Field(
+        description="Lowest price of the class; null for the lowest class."
+    )
+    price_below: float | None = Field(
+        description="Price at which the next class begins; null for the highest class."
+    )
+
+
+class Prediction(_Described):
+    """The answer for one listing."""
+
+    class_: str = Field(alias="class", description="The most probable class.")
+    probabilities: dict[str, float] = Field(description="Probability of each class, 0 to 1.")
+
+
+class Answer(_Described):
+    """The answer to a request, however many listings it had."""
+
+    request_id: str = Field(description="The request's X-Request-ID, or one made up for it.")
+    model_name: str
+    model_version: str
+    track: Literal["production", "staging"]
+    serving_from: FallbackLevel = Field(
+        description="Production when the pinned version answers, otherwise the fallback that does."
+    )
+    classes: list[ClassRange] = Field(description="The classes, cheapest first, in money.")
+    ignored_fields: list[str] = Field(description="Fields of the request that no column takes.")
+    predictions: list[Prediction] = Field(description="One for each listing, in their order.")
+
+
+def class_ranges(schema: Schema) -> list[dict[str, Any]]:
+    """The classes with their boundaries, as `ClassRange` describes them."""
+    edges = [None, *schema.boundaries, None]
+    return [
+        {"name": name, "priceFrom": edges[i], "priceBelow": edges[i + 1]}
+        for i, name in enumerate(schema.classes)
+    ]
+
+
+def write_answer(
+    *,
+    request_id: str,
+    model_name: str,
+    model: Model,
+    track: str,
+    serving_from: FallbackLevel,
+    ignored_fields: Sequence[str],
+    predictions: Predictions,
+) -> bytes:
+    """The JSON of an `Answer`."""
+    classes = model.schema.classes
+    # Iterating the array gives float32 scalars, which orjson writes with their own few digits.
+    listed = [
+        {"class": classes[label], "probabilities": dict(zip(classes, shares, strict=True))}
+        for label, shares in zip(
+            predictions.labels.tolist(), predictions.probabilities, strict=True
+        )
+    ]
+    return orjson.dumps(
+        {
+            "requestId": request_id,
+            "modelName": model_name,
+            "modelVersion": model.version,
+            "track": track,
+            "servingFrom": serving_from,
+            "classes": class_ranges(model.schema),
+            "ignoredFields": ignored_fields,
+            "predictions": listed,
+        },
+        option=orjson.OPT_SERIALIZE_NUMPY,
+    )

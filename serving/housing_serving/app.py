@@ -1,0 +1,210 @@
+"""The HTTP API: routes, and what starts and ends with the server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi_offline import FastAPIOffline
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
+
+from housing_core import __version__
+from housing_core.tasks import ServingTask
+from housing_serving.listings import BODY_LIMIT_BYTES, check_content_type, too_large
+from housing_serving.loader import ModelLoader
+from housing_serving.log_writer import PredictionLog
+from housing_serving.metrics import Metrics
+from housing_serving.model_cache import ModelCache
+from housing_serving.openapi import describe_predict
+from housing_serving.policy import PolicyFile
+from housing_serving.predictor import Predictor
+from housing_serving.problems import Problem
+from housing_serving.readiness import health, readiness
+from housing_serving.request_context import PREDICT_PATH, RequestContext
+from housing_serving.source import ModelSource
+
+INLINE_BYTES = 16 * 1024
+"""Bodies up to this are answered on the event loop: handing over costs more than a few rows do."""
+
+THREADS = 2
+LOG_CLOSE_SECONDS = 8.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Service:
+    """The parts of one serving process.
+
+    Attributes:
+        draining: set when the process has been told to end.
+
+    """
+
+    task: ServingTask
+    policy: PolicyFile
+    metrics: Metrics
+    loader: ModelLoader
+    log: PredictionLog
+    predictor: Predictor
+    pool: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(THREADS, thread_name_prefix="predict")
+    )
+    draining: bool = False
+
+    @classmethod
+    def for_task(cls, task: ServingTask) -> Service:
+        """Put the parts together; nothing runs yet.
+
+        Raises:
+            StorageError: when the prediction log's URI is not one that can be written to.
+
+        """
+        policy = PolicyFile(Path(task.policy_file))
+        metrics = Metrics()
+        loader = ModelLoader(
+            task,
+            policy,
+            ModelCache(Path(task.model_cache), task.model_name),
+            ModelSource(task.model_name),
+        )
+        log = PredictionLog(task.log_uri, task.model_name, metrics)
+        predictor = Predictor(task, lambda: loader.serving, metrics, log.append)
+        metrics.show(lambda: loader.serving, lambda: log.backlog_rows)
+        return cls(task, policy, metrics, loader, log, predictor)
+
+    @asynccontextmanager
+    async def lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        """Load and log in the background while the server runs; write the rest of the log at its end."""
+        self.loader.start()
+        self.log.start()
+        yield
+        self.loader.stop()
+        await asyncio.to_thread(self.pool.shutdown)
+        await asyncio.to_thread(self.log.close, LOG_CLOSE_SECONDS)
+
+
+def create_app(service: Service) -> ASGIApp:
+    """The application, to be run by an ASGI server with lifespan."""
+    task = service.task
+    app: FastAPI = FastAPIOffline(
+        title=f"Predictions of {task.model_name}",
+        version=__version__,
+        description="Classifies listings by price. Class boundaries are in money, in each answer.",
+        docs_url="/docs",
+        redoc_url=None,
+        lifespan=service.lifespan,
+    )
+    _add_routes(app, service)
+    _add_error_handlers(app)
+    _describe(app, service)
+    return RequestContext(app, service.metrics, lambda: service.draining)
+
+
+def _add_routes(app: FastAPI, service: Service) -> None:
+    task, loader = service.task, service.loader
+
+    @app.post(PREDICT_PATH, summary="Classify one listing or many", tags=["predictions"])
+    async def predict(request: Request) -> Response:
+        received = datetime.now(UTC)
+        check_content_type(request.headers.get("content-type"))
+        body = await _read_body(request)
+        arguments = (body, request.state.request_id, received)
+        if len(body) <= INLINE_BYTES:
+            content = service.predictor.answer(*arguments)
+        else:
+            loop = asyncio.get_running_loop()
+            content = await loop.run_in_executor(service.pool, service.predictor.answer, *arguments)
+        return Response(content, media_type="application/json")
+
+    @app.get("/health", summary="What answers, and from where", tags=["health"])
+    async def report_health() -> Response:
+        content = health(task, loader.serving).model_dump_json()
+        return Response(content, media_type="application/json")
+
+    @app.get("/health/live", summary="200 as long as the process works", tags=["health"])
+    async def live() -> Response:
+        return JSONResponse({"status": "live"})
+
+    @app.get("/health/ready", summary="200 when requests should come", tags=["health"])
+    async def ready() -> Response:
+        found = readiness(
+            task.version,
+            loader.serving.version,
+            service.policy.read(),
+            draining=service.draining,
+        )
+        return JSONResponse(
+            {"ready": found.ready, "reason": found.reason}, 200 if found.ready else 503
+        )
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(
+            generate_latest(service.metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST}
+        )
+
+
+async def _read_body(request: Request) -> bytes:
+    """The body, refused as soon as it is known to be over the limit."""
+    try:
+        if int(request.headers.get("content-length", "0")) > BODY_LIMIT_BYTES:
+            raise too_large()
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > BODY_LIMIT_BYTES:
+                raise too_large()
+    except ClientDisconnect as error:
+        raise Problem(400, "invalid-json", "the body ended early") from error
+    return bytes(body)
+
+
+def _add_error_handlers(app: FastAPI) -> None:
+    @app.exception_handler(Problem)
+    async def problem(request: Request, error: Problem) -> Response:
+        return error.to_response(request.state.request_id)
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        detail = f"{request.method} {request.url.path}: see /docs for what there is"
+        made = Problem(error.status_code, None, detail, headers=error.headers)
+        return made.to_response(request.state.request_id)
+
+    @app.exception_handler(Exception)
+    async def bug(request: Request, error: Exception) -> Response:
+        request_id: str = request.state.request_id
+        logger.error("a request failed", exc_info=error, extra={"request_id": request_id})
+        detail = "this is a fault of the server; its log has more under this request's id"
+        return Problem(500, None, detail).to_response(request_id)
+
+
+def _describe(app: FastAPI, service: Service) -> None:
+    """Let `/openapi.json` follow the model that answers."""
+    static = app.openapi
+    described: dict[tuple[str | None, str], dict[str, Any]] = {}
+
+    def openapi() -> dict[str, Any]:
+        serving = service.loader.serving
+        key = serving.version, serving.level
+        if key not in described:
+            app.openapi_schema = None
+            document = static()
+            describe_predict(document, serving, service.task)
+            described.clear()
+            described[key] = document
+        return described[key]
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it

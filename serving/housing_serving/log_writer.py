@@ -1,0 +1,164 @@
+"""Writes the prediction log in a thread of its own, and never holds up a prediction."""
+
+from __future__ import annotations
+
+import io
+import logging
+import socket
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from housing_core.storage import StorageError, locate, write_file
+from housing_serving.log_tables import LogEntry, to_tables
+from housing_serving.metrics import Metrics
+
+FLUSH_SECONDS = 2.0
+"""What a killed process loses at most, while the log can be written."""
+
+FLUSH_ROWS = 5_000
+
+BACKLOG_ROWS = 50_000
+BACKLOG_BYTES = 64 * 1024**2
+"""Of request bodies; a listing takes some times as much in memory."""
+
+LONGEST_RETRY_SECONDS = 30.0
+LAST_RETRY_SECONDS = 0.5
+"""Between attempts at shutdown."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: str
+    content: bytes
+    rows: int
+
+
+class PredictionLog:
+    """A bounded backlog of answered requests and the thread that writes it."""
+
+    def __init__(self, uri: str, model_name: str, metrics: Metrics) -> None:
+        """Find where the log goes; nothing is written yet.
+
+        Raises:
+            StorageError: when the URI is not one that can be written to.
+
+        """
+        self._location = locate(uri)
+        self._model_name = model_name
+        self._metrics = metrics
+        started = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        self._writer = f"{socket.gethostname()}-{started}"
+        self._sequence = 0
+        self._lock = threading.Lock()
+        self._queue: deque[LogEntry] = deque()
+        self._backlog_rows = 0
+        self._queued_bytes = 0
+        self._deadline = 0.0
+        self._files: list[_File] = []
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
+
+    @property
+    def backlog_rows(self) -> int:
+        """Rows that are not written yet."""
+        return self._backlog_rows
+
+    def start(self) -> None:
+        """Begin to write, in the background."""
+        self._thread.start()
+
+    def append(self, entry: LogEntry) -> None:
+        """Take an answered request, or count its rows as lost when the backlog is full."""
+        with self._lock:
+            rows = self._backlog_rows + len(entry.rows)
+            size = self._queued_bytes + entry.size
+            full = rows > BACKLOG_ROWS or size > BACKLOG_BYTES
+            if not full:
+                self._backlog_rows, self._queued_bytes = rows, size
+                self._queue.append(entry)
+        if full:
+            self._metrics.log_dropped_rows.labels("backlog_full").inc(len(entry.rows))
+        elif rows >= FLUSH_ROWS:
+            self._wake.set()
+
+    def close(self, timeout: float) -> None:
+        """Write what is left and end the thread; what cannot be written in time is counted as lost.
+
+        Args:
+            timeout: seconds.
+
+        """
+        self._deadline = time.monotonic() + timeout
+        self._closing.set()
+        self._wake.set()
+        self._thread.join(timeout)
+        lost = self._backlog_rows
+        if lost:
+            self._metrics.log_dropped_rows.labels("shutdown").inc(lost)
+            logger.error("%d rows of the prediction log are lost at shutdown", lost)
+
+    def _run(self) -> None:
+        pause = 0.0
+        while not self._closing.is_set():
+            if pause:
+                self._closing.wait(pause)
+            else:
+                self._wake.wait(FLUSH_SECONDS)
+                self._wake.clear()
+            written = self._flush()
+            pause = 0.0 if written else min(max(FLUSH_SECONDS, pause * 2), LONGEST_RETRY_SECONDS)
+        while not self._flush() and time.monotonic() < self._deadline:
+            time.sleep(LAST_RETRY_SECONDS)
+
+    def _flush(self) -> bool:
+        """Write all that waits, oldest first; False when the place cannot be written now."""
+        while True:
+            self._files = self._files or self._take()
+            if not self._files:
+                return True
+            file = self._files[0]
+            try:
+                write_file(self._location.child(file.path), file.content)
+            except StorageError as error:
+                logger.warning("%d rows wait to be logged: %s", self._backlog_rows, error)
+                return False
+            del self._files[0]
+            self._metrics.log_rows.inc(file.rows)
+            self._settle(file.rows)
+
+    def _take(self) -> list[_File]:
+        """Turn what waits into files; rows that Parquet cannot hold are counted as lost."""
+        with self._lock:
+            entries = list(self._queue)
+            self._queue.clear()
+            self._queued_bytes = 0
+        try:
+            return [
+                self._file(folder, table) for folder, table in to_tables(self._model_name, entries)
+            ]
+        except (pa.ArrowException, ValueError, TypeError):
+            rows = sum(len(entry.rows) for entry in entries)
+            logger.exception("%d rows of the prediction log are lost", rows)
+            self._metrics.log_dropped_rows.labels("not_encodable").inc(rows)
+            self._settle(rows)
+            return []
+
+    def _file(self, folder: str, table: pa.Table) -> _File:
+        content = io.BytesIO()
+        pq.write_table(table, content, compression="zstd")
+        self._sequence += 1
+        path = f"{folder}/{self._writer}-{self._sequence:06d}.parquet"
+        return _File(path, content.getvalue(), table.num_rows)
+
+    def _settle(self, rows: int) -> None:
+        with self._lock:
+            self._backlog_rows -= rows

@@ -1,0 +1,155 @@
+"""The OpenAPI description, with the columns and golden rows of the model that answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from housing_core.bundle import ColumnSchema
+from housing_core.tasks import ServingHealth, ServingTask
+from housing_serving.answer import Answer, class_ranges
+from housing_serving.listings import BODY_LIMIT_BYTES
+from housing_serving.model import Model
+from housing_serving.problems import KINDS, MEDIA_TYPE
+from housing_serving.readiness import Serving
+
+EXAMPLES = 3
+_REFERENCE = "#/components/schemas/{model}"
+
+
+def describe_predict(document: dict[str, Any], serving: Serving, task: ServingTask) -> None:
+    """Write bodies, answers and examples of `POST /predict` into an OpenAPI document.
+
+    Args:
+        document: changed in place; what FastAPI knows of the routes.
+        serving: without a model, a listing is any object and there are no examples.
+        task: names model and track, and bounds the listings of one request.
+
+    """
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for described in (Answer, ServingHealth):
+        schema = TypeAdapter(described).json_schema(
+            ref_template=_REFERENCE, mode="serialization", by_alias=True
+        )
+        schemas.update(schema.pop("$defs", {}))
+        schemas[described.__name__] = schema
+    schemas["Listing"] = _listing(serving.model)
+    schemas["Problem"] = _problem()
+    listing = {"$ref": "#/components/schemas/Listing"}
+    body: dict[str, Any] = {
+        "schema": {
+            "oneOf": [
+                listing,
+                {"type": "array", "items": listing, "minItems": 1, "maxItems": task.max_rows},
+            ]
+        }
+    }
+    answer: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Answer"}}
+    if serving.model is not None:
+        body["examples"] = _request_examples(serving.model)
+        answer["example"] = _answer_example(serving.model, serving, task)
+    operation = document["paths"]["/predict"]["post"]
+    operation["requestBody"] = {"required": True, "content": {"application/json": body}}
+    operation["responses"] = {
+        "200": {"description": "Class and probabilities.", "content": {"application/json": answer}},
+        **{
+            code: {
+                "description": text,
+                "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            }
+            for code, text in _ERRORS.items()
+        },
+    }
+    document["paths"]["/health"]["get"]["responses"]["200"]["content"] = {
+        "application/json": {"schema": {"$ref": "#/components/schemas/ServingHealth"}}
+    }
+
+
+_ERRORS = {
+    "400": "The body is not JSON.",
+    "413": f"More than {BODY_LIMIT_BYTES} bytes, or too many listings.",
+    "415": "The body is declared to be something else than JSON.",
+    "422": "A value that its column cannot take; `errors` names rows, fields and values.",
+    "503": "No model is loaded; `Retry-After` says when to try again.",
+}
+
+
+def _listing(model: Model | None) -> dict[str, Any]:
+    """A listing as JSON Schema: no field is required, and values are as people write them."""
+    columns = model.schema.columns if model else []
+    return {
+        "type": "object",
+        "description": "Fields by name. One that is left out or null is missing; one that is no "
+        "column of the model is named in `ignoredFields`.",
+        "properties": {column.name: _column(column) for column in columns},
+        "additionalProperties": True,
+    }
+
+
+def _column(column: ColumnSchema) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": ["number", "string", "boolean", "null"]}
+    if column.kind == "Numeric":
+        schema["description"] = "A number, or a text that is one." + (
+            f" In training from {column.minimum:g} to {column.maximum:g}."
+            if column.minimum is not None and column.maximum is not None
+            else ""
+        )
+    else:
+        schema["description"] = "A category; one that training has not seen is fine."
+    if column.examples:
+        schema["examples"] = column.examples
+    return schema
+
+
+def _problem() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": "RFC 9457.",
+        "required": ["type", "title", "status", "detail", "requestId"],
+        "properties": {
+            "type": {
+                "type": "string",
+                "examples": [f"urn:housing-operator:problem:{kind}" for kind in KINDS],
+            },
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string", "description": "What is wrong here, and what to do."},
+            "requestId": {"type": "string"},
+            "errors": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "row": {"type": "integer", "description": "Position, from 0."},
+                        "field": {"type": ["string", "null"]},
+                        "value": {"type": "string", "description": "JSON text, cut when long."},
+                        "detail": {"type": "string"},
+                    },
+                },
+            },
+        },
+    }
+
+
+def _request_examples(model: Model) -> dict[str, Any]:
+    rows = [golden.row for golden in model.golden[:EXAMPLES]]
+    examples = {
+        f"listing{i}": {"summary": "One listing", "value": row} for i, row in enumerate(rows)
+    }
+    return {**examples, "many": {"summary": "Many listings", "value": rows}}
+
+
+def _answer_example(model: Model, serving: Serving, task: ServingTask) -> dict[str, Any]:
+    golden = model.golden[0]
+    shares = dict(zip(model.schema.classes, golden.probabilities, strict=True))
+    return {
+        "requestId": "1f0c2f6e4cbb4b0e9d4b5a3f1d2e3c4b",
+        "modelName": task.model_name,
+        "modelVersion": model.version,
+        "track": task.track,
+        "servingFrom": serving.level,
+        "classes": class_ranges(model.schema),
+        "ignoredFields": [],
+        "predictions": [{"class": golden.label, "probabilities": shares}],
+    }

@@ -1,0 +1,105 @@
+"""Errors as RFC 9457 problem documents: which field, which value, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from housing_serving.encoding import BadField
+
+MEDIA_TYPE = "application/problem+json"
+
+RETRY_SECONDS = 5
+SHOWN_CHARACTERS = 80
+
+
+class Problem(Exception):  # noqa: N818 - RFC 9457's own word
+    """An answer that is an error.
+
+    Args:
+        status: HTTP status.
+        kind: last part of the problem's type, a fixed word; None for what HTTP itself explains.
+        detail: for a person: what is wrong here and what to do.
+        extensions: further members of the document.
+        headers: further headers of the answer.
+
+    """
+
+    def __init__(
+        self,
+        status: int,
+        kind: str | None,
+        detail: str,
+        extensions: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.detail = detail
+        self.extensions = extensions or {}
+        self.headers = headers or {}
+
+    def to_response(self, request_id: str) -> Response:
+        """The document, with the request's id in it."""
+        content = {
+            "type": f"urn:housing-operator:problem:{self.kind}" if self.kind else "about:blank",
+            "title": _TITLES.get(self.kind or "") or HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "requestId": request_id,
+            **self.extensions,
+        }
+        return Response(orjson.dumps(content), self.status, dict(self.headers), MEDIA_TYPE)
+
+
+_TITLES = {
+    "invalid-json": "The body is not JSON",
+    "invalid-listings": "The listings cannot be classified",
+    "too-large": "The request is too large",
+    "unsupported-media-type": "The body must be JSON",
+    "no-model": "No model is loaded",
+}
+KINDS = tuple(_TITLES)
+
+
+def bad_listings(fields: Sequence[BadField]) -> Problem:
+    """Values that their columns cannot take; the first is in the detail, more are in `errors`."""
+    errors = [
+        {
+            "row": bad.row,
+            "field": bad.field,
+            "value": shown(bad.value),
+            "detail": f"expected {bad.expected}",
+        }
+        for bad in fields
+    ]
+    first = fields[0]
+    if first.field is None:
+        detail = f"listing {first.row} has the fields {shown(first.value)}: give {first.expected}"
+    else:
+        detail = (
+            f"listing {first.row}, field {first.field!r}: {shown(first.value)} is not "
+            f"{first.expected}; correct it, or leave it out if it is not known"
+        )
+    return Problem(422, "invalid-listings", detail, {"errors": errors})
+
+
+def no_model(reason: str) -> Problem:
+    """No version can answer."""
+    return Problem(
+        503,
+        "no-model",
+        f"{reason}; try again in {RETRY_SECONDS} seconds",
+        headers={"Retry-After": str(RETRY_SECONDS)},
+    )
+
+
+def shown(value: object) -> str:
+    """A value as JSON text, cut to a length that fits an error."""
+    text = orjson.dumps(value).decode()
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."

@@ -1,0 +1,61 @@
+"""uvicorn, with an end that no client notices."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from housing_serving.app import Service, create_app
+
+DRAIN_SECONDS = 5.0
+"""How long new connections are still taken after SIGTERM: until every node's rules have forgotten
+the pod. The answers say `Connection: close` meanwhile, so that clients go elsewhere."""
+
+FINISH_SECONDS = 10
+"""How long requests that are under way may take after that. With the 8 s for the log this stays
+below the 30 s that a pod has by default."""
+
+KEEP_ALIVE_SECONDS = 75
+"""Longer than the 60 s of common load balancers, so that they close first and never write into a
+connection that this side is closing."""
+
+
+class DrainingServer(uvicorn.Server):
+    """Goes on serving for a while after SIGTERM, closing each connection behind its answer."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain, then stop as uvicorn does."""
+        self._service.draining = True
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while time.monotonic() < deadline and not self.force_exit:
+            await asyncio.sleep(0.1)
+        await super().shutdown(sockets)
+
+
+def build_server(service: Service, host: str, port: int) -> DrainingServer:
+    """A server for the service; `run()` returns when it has ended."""
+    app: ASGIApp = create_app(service)
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=FINISH_SECONDS,
+    )
+    return DrainingServer(config, service)
