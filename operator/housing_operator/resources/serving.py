@@ -1,0 +1,183 @@
+"""One track of serving: Deployment, Service, policy and PodDisruptionBudget, and the claim behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from housing_core.api import ServingTrack
+from housing_core.tasks import ServingPolicy, ServingTask
+from housing_operator.actions import ServingPlan
+from housing_operator.resources.blueprint import Blueprint
+from housing_operator.resources.labels import VERSION, labels, selector
+from housing_operator.resources.names import (
+    SERVING_PORT,
+    Track,
+    policy_name,
+    serving_claim_name,
+    track_name,
+)
+from housing_operator.resources.pods import CLAIMS_FOLDER, Claim, Program, claims_of, pod_template
+
+POLICY_FOLDER = "/etc/housing"
+POLICY_FILE = "policy.json"
+CACHE_FOLDER = "/var/cache/housing"
+
+DRAIN_SECONDS = 5
+"""A pod that ends answers for so long, until every node has taken it out of its Service."""
+
+GRACE_SECONDS = 40
+
+START_SECONDS = 300
+"""A container may take so long to start its server; the model may take longer."""
+
+RESOURCES = {
+    "requests": {"cpu": "100m", "memory": "512Mi"},
+    "limits": {"memory": "2Gi"},
+}
+
+
+def log_uri(blueprint: Blueprint) -> str:
+    """Where the predictions of a model are logged."""
+    given = blueprint.spec.serving.prediction_log.uri
+    return given or f"pvc://{serving_claim_name(blueprint.name)}/predictions-log"
+
+
+def log_claims(blueprint: Blueprint) -> tuple[Claim, ...]:
+    """The claim that the prediction log is on, as a tuple of one; none for another place."""
+    log = blueprint.spec.serving.prediction_log
+    if log.uri is not None:
+        return claims_of(blueprint, log.uri)
+    name = serving_claim_name(blueprint.name)
+    return (Claim(name, one_node=log.access_mode == "ReadWriteOnce"),)
+
+
+def serving_claim(blueprint: Blueprint) -> list[dict[str, Any]]:
+    """The claim that the operator makes where the spec names no place for the log."""
+    log = blueprint.spec.serving.prediction_log
+    if log.uri is not None:
+        return []
+    claim: dict[str, Any] = {
+        "accessModes": [log.access_mode],
+        "resources": {"requests": {"storage": log.size}},
+    }
+    if log.storage_class_name is not None:
+        claim["storageClassName"] = log.storage_class_name
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {
+                "name": serving_claim_name(blueprint.name),
+                "labels": labels(blueprint.name, "serving"),
+            },
+            "spec": claim,
+        }
+    ]
+
+
+def track_objects(
+    blueprint: Blueprint, track: Track, plan: ServingPlan, rejected: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Everything of a track that serves a version; nothing while it serves none."""
+    if plan.version is None:
+        return []
+    block: ServingTrack = getattr(blueprint.spec.serving, track)
+    policy = ServingPolicy(
+        confirmed_version=plan.confirmed_version, rejected_versions=sorted(rejected, key=int)
+    )
+    name, pods = track_name(blueprint.name, track), selector(blueprint.name, "serving", track)
+    metadata = {"name": name, "labels": labels(blueprint.name, "serving", track)}
+    port = {"name": "http", "port": SERVING_PORT, "targetPort": "http", "protocol": "TCP"}
+    program = _program(blueprint, track, plan.version)
+    objects: list[dict[str, Any]] = [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {**metadata, "name": policy_name(blueprint.name, track)},
+            "data": {POLICY_FILE: policy.model_dump_json()},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": metadata,
+            "spec": {"selector": pods, "ports": [port]},
+        },
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": metadata,
+            "spec": {
+                "replicas": block.replicas,
+                "revisionHistoryLimit": 2,
+                "selector": {"matchLabels": pods},
+                # No old pod goes until a new one answers with the pinned version.
+                "strategy": {
+                    "type": "RollingUpdate",
+                    "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
+                },
+                "template": pod_template(blueprint, program, block),
+            },
+        },
+    ]
+    if block.replicas > 1:
+        objects.append(
+            {
+                "apiVersion": "policy/v1",
+                "kind": "PodDisruptionBudget",
+                "metadata": metadata,
+                "spec": {"maxUnavailable": 1, "selector": {"matchLabels": pods}},
+            }
+        )
+    return objects
+
+
+def _program(blueprint: Blueprint, track: Track, version: str) -> Program:
+    spec, name = blueprint.spec.serving, blueprint.name
+    policy = {"name": "policy", "configMap": {"name": policy_name(name, track)}}
+    # Mounted as a folder: a file that is mounted alone never changes.
+    volumes: list[tuple[dict[str, Any], str]] = [(policy, POLICY_FOLDER)]
+    if spec.prediction_log.uri is None:
+        cache = f"{CLAIMS_FOLDER}/{serving_claim_name(name)}/models"
+    else:
+        # A claim of the user's holds what the user asked for, and nothing else.
+        cache = CACHE_FOLDER
+        volumes.append(({"name": "cache", "emptyDir": {}}, CACHE_FOLDER))
+    task = ServingTask(
+        namespace=blueprint.model.namespace,
+        name=name,
+        track=track,
+        version=version,
+        policy_file=f"{POLICY_FOLDER}/{POLICY_FILE}",
+        log_uri=log_uri(blueprint),
+        model_cache=cache,
+        max_rows=spec.max_rows,
+    )
+    return Program(
+        component="serving",
+        track=track,
+        image=blueprint.settings.serving_image,
+        task=task.to_environment(),
+        default_resources=RESOURCES,
+        claims=log_claims(blueprint),
+        volumes=volumes,
+        labels={VERSION: version},
+        container={
+            "terminationMessagePolicy": "FallbackToLogsOnError",
+            "ports": [{"name": "http", "containerPort": SERVING_PORT, "protocol": "TCP"}],
+            "startupProbe": _probe("/health/live", every=2, failures=START_SECONDS // 2),
+            "livenessProbe": _probe("/health/live", every=10, failures=3),
+            "readinessProbe": _probe("/health/ready", every=3, failures=2),
+            "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
+        },
+        pod={"terminationGracePeriodSeconds": GRACE_SECONDS},
+    )
+
+
+def _probe(path: str, *, every: int, failures: int) -> dict[str, Any]:
+    return {
+        "httpGet": {"path": path, "port": "http"},
+        "timeoutSeconds": 5,
+        "periodSeconds": every,
+        "failureThreshold": failures,
+    }

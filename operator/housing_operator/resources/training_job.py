@@ -1,0 +1,68 @@
+"""The Job of one attempt of a training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from housing_core.api.base import parse_duration
+from housing_core.tasks import INVALID_DATA_EXIT_CODE
+from housing_operator.actions import StartTraining
+from housing_operator.resources.blueprint import Blueprint
+from housing_operator.resources.labels import labels
+from housing_operator.resources.ownership import owned
+from housing_operator.resources.pods import Program, claims_of, pod_template
+
+POD_RETRIES = 3
+"""Pods that the Job controller starts anew by itself; each goes on from the last checkpoint."""
+
+RESOURCES = {
+    "requests": {"cpu": "500m", "memory": "1Gi"},
+    "limits": {"memory": "4Gi"},
+}
+
+
+def training_job(blueprint: Blueprint, start: StartTraining) -> dict[str, Any]:
+    """The Job that a plan asks for: its plumbing is the spec's, what it trains the action's."""
+    spec = blueprint.spec
+    program = Program(
+        component="training",
+        image=blueprint.settings.training_image,
+        task=start.task.to_environment(),
+        default_resources=RESOURCES,
+        secret=blueprint.dataset_secret,
+        claims=claims_of(blueprint, spec.dataset.uri, read_only=True),
+        container={"terminationMessagePolicy": "File"},
+        pod={"restartPolicy": "Never"},
+    )
+    marks = labels(blueprint.name, "training")
+    return owned(
+        blueprint.model,
+        {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {"name": start.job_name, "labels": marks},
+            "spec": {
+                "backoffLimit": POD_RETRIES,
+                "activeDeadlineSeconds": int(parse_duration(spec.training.timeout).total_seconds()),
+                "podFailurePolicy": {
+                    "rules": [
+                        # Data that cannot be trained on is no better in the next pod.
+                        {
+                            "action": "FailJob",
+                            "onExitCodes": {
+                                "containerName": "training",
+                                "operator": "In",
+                                "values": [INVALID_DATA_EXIT_CODE],
+                            },
+                        },
+                        # A drained node or an eviction says nothing about the training.
+                        {
+                            "action": "Ignore",
+                            "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+                        },
+                    ]
+                },
+                "template": pod_template(blueprint, program, spec.training),
+            },
+        },
+    )
