@@ -148,7 +148,7 @@ def _of_distribution(feature: FeatureDrift, thresholds: Thresholds) -> list[Drif
         return []
     message = (
         f"the distribution of {feature.name} moved: PSI {feature.psi:.3f} "
-        f"(plain formula {feature.psi_plain:.3f}, over {len(feature.bins)} bins)"
+        f"over {len(feature.bins)} bins"
     )
     return _Measurement("PSI", feature.name, feature.psi, feature.psi_noise, message).graded(
         {"High": thresholds.psi, "Medium": MODERATE_PSI}

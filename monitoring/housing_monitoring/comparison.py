@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from housing_core.bundle import CategoricalProfile, FeatureProfile, NumericProfile
 from housing_core.drift_report import Bin, FeatureDrift
@@ -91,12 +92,13 @@ def _compare_categories(
     counts = column.counts()
     rows = len(column.codes)
     missing = rows - sum(counts.values())
-    new = _new_categories(profile, counts)
-    unseen = unseen_rows(
-        list(profile.counts.values()), profile.other, profile.cardinality - len(profile.counts)
-    )
+    rare = profile.cardinality - len(profile.counts)
+    # A profile that does not remember its rare categories cannot tell them from new ones.
+    remembers = rare <= 0 or bool(profile.other_hashes)
+    new = _new_categories(profile, counts) if remembers else {}
+    unseen = unseen_rows(list(profile.counts.values()), profile.other, rare) if remembers else 0.0
     ratio = None
-    if profile.cardinality:
+    if profile.cardinality and remembers:
         credible = sum(1 for count in new.values() if count >= _CREDIBLE_ROWS)
         ratio = (profile.cardinality + credible) / profile.cardinality
     return _with_index(
@@ -113,8 +115,8 @@ def _compare_categories(
             new_categories=sorted(new, key=lambda category: (-new[category], category))[
                 :_NAMED_CATEGORIES
             ],
-            new_share=_share(sum(new.values()), rows),
-            new_share_expected=_share(unseen, profile.rows),
+            new_share=_share(sum(new.values()), rows) if remembers else None,
+            new_share_expected=_share(unseen, profile.rows) if remembers else None,
             unreadable=column.unreadable,
             missing_share_reference=_share(profile.missing, profile.rows),
             missing_share_window=_share(missing, rows),
@@ -142,7 +144,7 @@ def _with_index(feature: FeatureDrift, z: float) -> FeatureDrift:
     )
 
 
-def _number_bins(profile: NumericProfile, present: np.ndarray, rows: int) -> list[Bin]:
+def _number_bins(profile: NumericProfile, present: NDArray[np.float64], rows: int) -> list[Bin]:
     """The profile's bins, neighbours joined until each expects enough rows."""
     positions = np.searchsorted(np.asarray(profile.edges), present, side="left")
     window = np.bincount(positions, minlength=len(profile.counts))

@@ -7,7 +7,7 @@ from typing import Literal
 
 from housing_core.api.spec import Thresholds
 from housing_core.api.status import DriftAlert
-from housing_core.drift_report import FeatureDrift
+from housing_core.drift_report import FeatureDrift, shortened
 from housing_monitoring.alerts import ClassDrift
 
 
@@ -21,14 +21,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """One of the three rules: whether it asks for retraining, what was measured, and its limit."""
+    """One of the three rules: whether it asks for retraining, and the numbers that say so."""
 
     holds: bool
-    measured: str
-    limit: str
-
-    def __str__(self) -> str:
-        return f"{self.measured} ({'over' if self.holds else 'within'} {self.limit})"
+    text: str
 
 
 def decide(
@@ -47,45 +43,46 @@ def decide(
 
     """
     high = [alert for alert in alerts if alert.severity == "High"]
+    needed = thresholds.high_severity_alerts
+    enough = len(high) >= needed
     rules = [
         _by_features(features, high, thresholds),
         _by_classes(classes, high, thresholds),
-        _Rule(
-            len(high) >= thresholds.high_severity_alerts,
-            f"{len(high)} high-severity alerts",
-            f"fewer than {thresholds.high_severity_alerts}",
-        ),
+        _Rule(enough, f"high-severity alerts {len(high)} {'>=' if enough else '<'} {needed}"),
     ]
     drift = any(rule.holds for rule in rules)
-    return Verdict("Drift" if drift else "Stable", "; ".join(str(rule) for rule in rules))
+    return Verdict("Drift" if drift else "Stable", "; ".join(rule.text for rule in rules))
 
 
 def _by_features(
     features: list[FeatureDrift], high: list[DriftAlert], thresholds: Thresholds
 ) -> _Rule:
-    alert = max(
-        (alert for alert in high if alert.name == "PSI"),
-        key=lambda alert: alert.value or 0.0,
-        default=None,
-    )
-    if alert is not None:
-        return _Rule(True, f"PSI {alert.value:.3f} of {alert.feature}", f"{alert.threshold:.3g}")
+    over = {alert.feature for alert in high if alert.name == "PSI"}
     largest = max(
-        (feature for feature in features if feature.psi is not None),
+        (f for f in features if f.psi is not None and (not over or shortened(f.name) in over)),
         key=lambda feature: feature.psi or 0.0,
         default=None,
     )
-    if largest is None:
-        return _Rule(False, "no PSI", "its threshold: no feature could be compared")
-    limit = max(thresholds.psi, largest.psi_noise or 0.0)
-    return _Rule(False, f"PSI {largest.psi:.3f} of {largest.name}", f"{limit:.3g}")
+    if largest is None or largest.psi is None:
+        return _Rule(False, "PSI of no feature could be computed")
+    measured = f"PSI of {largest.name} {largest.psi:.3f}"
+    return _held(bool(over), measured, thresholds.psi, largest.psi_noise or 0.0)
 
 
 def _by_classes(
     classes: ClassDrift | None, high: list[DriftAlert], thresholds: Thresholds
 ) -> _Rule:
     if classes is None:
-        return _Rule(False, "no prediction drift", "its threshold: no class shares in the profile")
-    limit = max(thresholds.prediction_drift, classes.divergence.noise)
+        return _Rule(False, "prediction drift not computed, as the profile has no class shares")
     holds = any(alert.name == "PredictionDrift" for alert in high)
-    return _Rule(holds, f"prediction drift {classes.divergence.value:.3f}", f"{limit:.3g}")
+    drift = classes.divergence
+    measured = f"prediction drift {drift.value:.3f}"
+    return _held(holds, measured, thresholds.prediction_drift, drift.noise)
+
+
+def _held(holds: bool, measured: str, threshold: float, noise: float) -> _Rule:
+    """The measurement against the larger of threshold and noise."""
+    limit = f"{threshold:.3g}"
+    if noise > threshold:
+        limit = f"{noise:.3g} (the threshold is {limit}, but chance explains more in so few rows)"
+    return _Rule(holds, f"{measured} {'>' if holds else '<='} {limit}")

@@ -131,28 +131,26 @@ def _read(file: storage.DataFile, names: list[str]) -> pa.Table:
         raise storage.StorageError(f"{file.uri} cannot be read: {error}") from error
     try:
         # From here on nothing is fetched: what fails is the content.
-        table = pq.read_table(pa.BufferReader(content), columns=[*_FIELDS, log.FEATURES])
-        missing = set(_FIELDS) - set(table.column_names)
+        parquet = pq.ParquetFile(pa.BufferReader(content))
+        missing = {*_FIELDS, log.FEATURES} - set(parquet.schema_arrow.names)
         if missing:
             raise _NotOfTheLogError(f"has no column {', '.join(sorted(missing))}")
+        table = parquet.read(columns=[*_FIELDS, log.FEATURES])
         fields = table.select(_FIELDS).cast(_SCHEMA)
-        features = _feature_texts(table, names)
-    except (OSError, pa.ArrowException) as error:
-        raise _NotOfTheLogError(f"is corrupt or foreign: {str(error).splitlines()[0]}") from error
-    if any(fields[name].null_count for name in _FIELDS):
-        raise _NotOfTheLogError("has rows without an id, time, version, track or class")
-    return pa.Table.from_arrays([*fields.columns, *features], schema=_schema(names))
+        texts = _feature_texts(table, names)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        first_line = str(error).partition("\n")[0]
+        raise _NotOfTheLogError(f"is corrupt or foreign: {first_line}") from error
+    return pa.Table.from_arrays([*fields.columns, *texts], schema=_schema(names))
 
 
 def _feature_texts(table: pa.Table, names: list[str]) -> list[pa.Array]:
     """JSON texts of each wanted feature, null where the file does not have it."""
-    found = {}
-    if log.FEATURES in table.column_names:
-        features = table[log.FEATURES].combine_chunks()
-        if not pa.types.is_struct(features.type):
-            raise _NotOfTheLogError(f"has no struct in column {log.FEATURES}")
-        # flatten() keeps a null struct's fields null, which field() does not.
-        found = dict(zip(features.type.names, features.flatten(), strict=True))
+    features = table[log.FEATURES].combine_chunks()
+    if not pa.types.is_struct(features.type):
+        raise _NotOfTheLogError(f"has no struct in column {log.FEATURES}")
+    # flatten() keeps a null struct's fields null, which field() does not.
+    found = dict(zip(features.type.names, features.flatten(), strict=True))
     absent = pa.nulls(len(table), pa.string())
     return [found.get(name, absent).cast(pa.string()) for name in names]
 

@@ -1,0 +1,182 @@
+"""Alerts and the verdict that they lead to, from measurements written down by hand."""
+
+from typing import Any
+
+import pytest
+
+from housing_core.api.spec import Thresholds
+from housing_core.drift_report import FeatureDrift
+from housing_monitoring.alerts import ClassDrift, find_alerts
+from housing_monitoring.statistics import Divergence, kullback_leibler, quantile
+from housing_monitoring.verdict import decide
+
+Z = quantile(20)
+THRESHOLDS = Thresholds()
+ROWS: dict[str, Any] = {"rows_reference": 20_000, "rows_window": 1_000}
+
+
+def number(**measured: Any) -> FeatureDrift:
+    base: dict[str, Any] = {
+        "psi": 0.0,
+        "psi_noise": 0.03,
+        "missing_share_reference": 0.05,
+        "missing_share_window": 0.05,
+        "mean_reference": 100.0,
+        "mean_window": 100.0,
+        "std_reference": 30.0,
+        "std_window": 30.0,
+        "skewness_reference": 0.0,
+        "skewness_window": 0.0,
+        "out_of_range_share": 0.0,
+    }
+    return FeatureDrift(name="area", kind="Numeric", **(ROWS | base | measured))
+
+
+def category(**measured: Any) -> FeatureDrift:
+    base: dict[str, Any] = {
+        "psi": 0.0,
+        "psi_noise": 0.03,
+        "missing_share_reference": 0.0,
+        "missing_share_window": 0.0,
+        "new_share": 0.0,
+        "new_share_expected": 0.0,
+        "cardinality_ratio": 1.0,
+    }
+    return FeatureDrift(name="district", kind="Categorical", **(ROWS | base | measured))
+
+
+def classes(low: int, medium: int, high: int) -> ClassDrift:
+    rows = low + medium + high
+    shares = {"Low": low / rows, "Medium": medium / rows, "High": high / rows}
+    return ClassDrift(
+        divergence=kullback_leibler([2_000, 2_000, 1_000], [low, medium, high], Z),
+        reference={"Low": 0.4, "Medium": 0.4, "High": 0.2},
+        window=shares,
+        reference_rows=5_000,
+        window_rows=rows,
+    )
+
+
+STEADY = classes(400, 400, 200)
+
+
+@pytest.mark.parametrize(
+    ("feature", "expected"),
+    [
+        (number(), []),
+        (number(psi=0.26), [("PSI", "High")]),
+        (number(psi=0.25), [("PSI", "Medium")]),
+        (number(psi=0.11), [("PSI", "Medium")]),
+        (number(psi=0.26, psi_noise=0.3), []),
+        (number(psi=None), []),
+        (number(mean_window=109.0), [("MeanShift", "Medium")]),
+        (number(mean_window=69.0), [("MeanShift", "High")]),
+        (number(mean_window=107.0), []),
+        (number(mean_window=109.0, rows_window=100), []),
+        (number(mean_window=None, std_window=None, skewness_window=None), []),
+        (number(std_reference=0.0, std_window=0.0, skewness_reference=None), []),
+        (number(std_window=50.0), [("StandardDeviationShift", "Medium")]),
+        (number(std_window=15.0), [("StandardDeviationShift", "Medium")]),
+        (number(skewness_window=1.2), [("SkewnessShift", "Low")]),
+        (number(missing_share_window=0.12), [("MissingShare", "Medium")]),
+        (number(missing_share_window=0.3), [("MissingShare", "High")]),
+        (number(missing_share_window=0.0), []),
+        (number(missing_share_window=0.12, rows_window=50), []),
+        (number(out_of_range_share=0.02), [("OutOfRange", "Low")]),
+        (category(), []),
+        (category(new_share=0.05), [("NewCategories", "Medium")]),
+        (category(new_share=0.3), [("NewCategories", "High")]),
+        (category(new_share=0.95, new_share_expected=0.94), []),
+        (category(new_share=None, new_share_expected=None, cardinality_ratio=None), []),
+        (category(new_share=0.002, cardinality_ratio=1.33), [("CardinalityRatio", "Low")]),
+        (
+            category(new_share=0.05, cardinality_ratio=1.33),
+            [("CardinalityRatio", "High"), ("NewCategories", "Medium")],
+        ),
+        (category(new_share=0.05, cardinality_ratio=1.3), [("NewCategories", "Medium")]),
+    ],
+)
+def test_what_moved_is_an_alert(feature: FeatureDrift, expected: list[tuple[str, str]]) -> None:
+    found = find_alerts([feature], STEADY, THRESHOLDS, Z)
+    assert [(alert.name, alert.severity) for alert in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("predicted", "expected"),
+    [
+        (STEADY, []),
+        (classes(500, 300, 200), [("ClassShare", "Medium"), ("ClassShare", "Medium")]),
+        (classes(80, 75, 45), []),
+        (
+            classes(100, 300, 600),
+            [("PredictionDrift", "High"), ("ClassShare", "Medium")]
+            + [("ClassShare", "Medium")] * 2,
+        ),
+        (None, []),
+    ],
+)
+def test_predictions_that_moved_are_alerts(predicted, expected) -> None:
+    found = find_alerts([], predicted, THRESHOLDS, Z)
+    assert [(alert.name, alert.severity) for alert in found] == expected
+
+
+def test_an_alert_says_what_it_was_held_against() -> None:
+    (alert,) = find_alerts([number(psi=0.5, psi_noise=0.3)], STEADY, THRESHOLDS, Z)
+    assert (alert.feature, alert.value, alert.threshold) == ("area", 0.5, 0.3)
+
+
+def test_names_and_messages_fit_into_the_status() -> None:
+    feature = number(psi=3.0).model_copy(update={"name": "x" * 3_000})
+    (alert,) = find_alerts([feature], STEADY, THRESHOLDS, Z)
+    assert alert.feature is not None
+    assert len(alert.feature) == len(alert.message) == 1_024
+
+
+@pytest.mark.parametrize(
+    ("features", "predicted", "verdict"),
+    [
+        ([number(), category()], STEADY, "Stable"),
+        ([number(psi=0.251)], STEADY, "Drift"),
+        ([number(psi=0.25)], STEADY, "Stable"),
+        ([number(psi=0.3, psi_noise=0.31)], STEADY, "Stable"),
+        ([number()], classes(100, 300, 600), "Drift"),
+        ([category(new_share=0.3)], STEADY, "Stable"),
+        ([category(new_share=0.3), number(missing_share_window=0.4)], STEADY, "Drift"),
+        ([category(new_share=0.05), number(missing_share_window=0.1)], STEADY, "Stable"),
+        ([], None, "Stable"),
+    ],
+)
+def test_the_verdict_follows_the_rule_of_the_seed(features, predicted, verdict) -> None:
+    found = find_alerts(features, predicted, THRESHOLDS, Z)
+    assert decide(features, predicted, found, THRESHOLDS).name == verdict
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "verdict"),
+    [
+        (Thresholds(psi=0.5), "Stable"),
+        (Thresholds(psi=0.2), "Drift"),
+        (Thresholds(psi=0.5, high_severity_alerts=1), "Stable"),
+    ],
+)
+def test_the_thresholds_are_the_user_s(thresholds: Thresholds, verdict: str) -> None:
+    features = [number(psi=0.3)]
+    found = find_alerts(features, STEADY, thresholds, Z)
+    assert decide(features, STEADY, found, thresholds).name == verdict
+
+
+def test_the_reason_holds_the_numbers() -> None:
+    features = [number(psi=0.12), category(psi=0.4)]
+    found = find_alerts(features, STEADY, THRESHOLDS, Z)
+    assert decide(features, STEADY, found, THRESHOLDS).reason == (
+        "PSI of district 0.400 > 0.25; prediction drift 0.000 <= 0.15; high-severity alerts 1 < 2"
+    )
+
+
+def test_the_reason_tells_when_few_rows_raised_the_limit() -> None:
+    features = [number(psi=0.3, psi_noise=0.42)]
+    drift = ClassDrift(Divergence(0.2, 0.0, 0.1), {}, {}, 5_000, 50)
+    assert decide(features, drift, [], THRESHOLDS).reason == (
+        "PSI of area 0.300 <= 0.42 (the threshold is 0.25, but chance explains more in so few "
+        "rows); prediction drift 0.200 <= 0.15; high-severity alerts 0 < 2"
+    )

@@ -1,0 +1,128 @@
+"""How often windows of held-out Istanbul listings are called drift, and whether Izmir's are."""
+
+from collections import Counter
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from housing_core.api.spec import Dataset, Target, Thresholds
+from housing_core.bundle import NumericProfile
+from housing_core.tasks import MonitoringTask
+from housing_monitoring.columns import CategoricalColumn, Column, NumericColumn
+from housing_monitoring.profile import Profile
+from housing_monitoring.report import judge
+from housing_monitoring.window import Window
+from tests.listings import CLASSES, Listings, read_listings, reference_of, rules_of
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+TASK = MonitoringTask(
+    namespace="homes",
+    name="istanbul",
+    production_version="1",
+    log_uri="/log",
+    dataset=Dataset(uri="/data", target=Target(column="Fiyat")),
+    window_seconds=86_400,
+    min_samples=200,
+    thresholds=Thresholds(),
+)
+WINDOWS = 200
+
+
+class Traffic:
+    """Listings as typed columns, of which windows are drawn."""
+
+    def __init__(self, listings: Listings) -> None:
+        self.classes = listings.classes
+        self.columns: dict[str, Column] = {}
+        numeric = rules_of(listings).numbers
+        for name, column in listings.frame.items():
+            if name in numeric:
+                self.columns[str(name)] = NumericColumn(column.to_numpy(dtype=float))
+            else:
+                texts = column.where(column.isna(), column.astype(str).str.split().str.join(" "))
+                codes, categories = pd.factorize(texts)
+                self.columns[str(name)] = CategoricalColumn(tuple(categories), codes)
+
+    def window(self, rows: int, seed: int) -> Window:
+        chosen = np.random.default_rng(seed).choice(len(self.classes), rows, replace=False)
+        features = {name: _rows(column, chosen) for name, column in self.columns.items()}
+        found, counts = np.unique(self.classes[chosen], return_counts=True)
+        classes = dict(zip(found.tolist(), counts.tolist(), strict=True))
+        return Window(rows, str(seed), NOW, NOW, features, classes)
+
+
+def _rows(column: Column, chosen: np.ndarray) -> Column:
+    if isinstance(column, NumericColumn):
+        return NumericColumn(column.values[chosen])
+    kept, codes = np.unique(column.codes[chosen], return_inverse=True)
+    absent = int(kept[0] == -1)
+    return CategoricalColumn(tuple(column.categories[i] for i in kept[absent:]), codes - absent)
+
+
+@pytest.fixture(scope="module")
+def istanbul() -> tuple[Listings, Listings]:
+    """Training part and holdout."""
+    listings = read_listings("istanbul")
+    cut = int(len(listings.frame) * 0.8)
+    return listings.rows(0, cut), listings.rows(cut, len(listings.frame))
+
+
+@pytest.fixture(scope="module")
+def profile(istanbul: tuple[Listings, Listings]) -> Profile:
+    return Profile(rules_of(istanbul[0]), reference_of(*istanbul))
+
+
+def plain_verdict(window: Window, profile: Profile, every_category: dict[str, Counter]) -> str:
+    """Seed 5.5 by the textbook: a bin for every category, 0.0001 for an empty one."""
+
+    def shares(rows: list[int]) -> np.ndarray:
+        return np.maximum(np.array(rows) / sum(rows), 1e-4)
+
+    high = 0
+    for name, column in window.features.items():
+        reference = profile.reference.features[name]
+        if isinstance(column, NumericColumn) and isinstance(reference, NumericProfile):
+            present = column.values[~np.isnan(column.values)]
+            bins = np.searchsorted(reference.edges, present)
+            now, before = np.bincount(bins, minlength=len(reference.counts)), reference.counts
+        elif isinstance(column, CategoricalColumn):
+            found, seen = column.counts(), every_category[name]
+            names = sorted({*found, *seen})
+            now, before = [found.get(n, 0) for n in names], [seen[n] for n in names]
+            high += len(names) / len(seen) > TASK.thresholds.cardinality_ratio
+        w, r = shares(list(now)), shares(list(before))
+        if ((w - r) * np.log(w / r)).sum() > TASK.thresholds.psi:
+            return "Drift"
+    w = np.array([window.classes.get(name, 0) / window.rows for name in CLASSES])
+    r = np.array([profile.reference.class_shares[name] for name in CLASSES])
+    drift = (w * np.log(w / r)).sum() > TASK.thresholds.prediction_drift
+    return "Drift" if drift or high >= TASK.thresholds.high_severity_alerts else "Stable"
+
+
+@pytest.mark.parametrize("rows", [200, 1_000, 5_000])
+def test_held_out_rows_are_called_drift_in_one_window_of_a_hundred_at_most(
+    rows: int, istanbul: tuple[Listings, Listings], profile: Profile
+) -> None:
+    training, holdout = istanbul
+    every_category = {
+        name: Counter(column.counts())
+        for name, column in Traffic(training).columns.items()
+        if isinstance(column, CategoricalColumn)
+    }
+    traffic = Traffic(holdout)
+    windows = [traffic.window(rows, seed) for seed in range(WINDOWS)]
+    alarms = sum(judge(TASK, profile, window, NOW).verdict == "Drift" for window in windows)
+    plain = sum(plain_verdict(window, profile, every_category) == "Drift" for window in windows)
+    print(f"windows of {rows}: {alarms} false alarms of {WINDOWS}; plain formulas {plain}")
+    assert alarms <= WINDOWS / 100
+
+
+@pytest.mark.parametrize("rows", [200, 1_000])
+def test_another_city_is_drift_every_time(rows: int, profile: Profile) -> None:
+    traffic = Traffic(read_listings("izmir"))
+    for seed in range(20):
+        report = judge(TASK, profile, traffic.window(rows, seed), NOW)
+        assert report.verdict == "Drift"
+        assert {"PSI", "NewCategories"} <= {alert.name for alert in report.alerts}

@@ -1,0 +1,181 @@
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+
+from housing_core.api.spec import Dataset, Target, Thresholds
+from housing_core.bundle import CategoricalProfile, NumericProfile, Reference
+from housing_core.cleaning import CleaningRules, NumberRule
+from housing_core.tasks import MonitoringTask
+from housing_monitoring.columns import CategoricalColumn, NumericColumn
+from housing_monitoring.profile import Profile
+from housing_monitoring.report import judge, without_profile
+from housing_monitoring.window import Window
+
+NOW = datetime(2026, 11, 23, 15, 30, 12, 345678, tzinfo=UTC)
+START, END = datetime(2026, 11, 23, 9, tzinfo=UTC), datetime(2026, 11, 23, 15, tzinfo=UTC)
+RULES = CleaningRules(numbers={"area": NumberRule()}, texts=("district",))
+REFERENCE = Reference(
+    rows=20_000,
+    holdout_rows=5_000,
+    features={
+        "area": NumericProfile(
+            rows=20_000,
+            missing=0,
+            edges=[37.5, 112.5],
+            counts=[5_000, 10_000, 5_000],
+            mean=75.0,
+            std=42.7,
+            skewness=0.0,
+            minimum=0.0,
+            maximum=150.0,
+        ),
+        "district": CategoricalProfile(
+            rows=20_000, missing=0, counts={"Kadıköy": 10_000, "Şile": 10_000}, cardinality=2
+        ),
+    },
+    class_shares={"Low": 0.4, "Medium": 0.4, "High": 0.2},
+    scores={},
+)
+PROFILE = Profile(RULES, REFERENCE)
+
+
+def task(**changes: Any) -> MonitoringTask:
+    settings: dict[str, Any] = {
+        "namespace": "homes",
+        "name": "istanbul",
+        "production_version": "3",
+        "log_uri": "pvc://log",
+        "dataset": Dataset(uri="/data", target=Target(column="price")),
+        "window_seconds": 86_400,
+        "min_samples": 200,
+        "thresholds": Thresholds(),
+    }
+    return MonitoringTask(**(settings | changes))
+
+
+def window(rows: int = 1_000, *, new: int = 0, digest: str = "d", **changes: Any) -> Window:
+    """Rows like those of the reference, of which the first `new` are of a new district."""
+    codes = np.arange(rows) % 2
+    codes[:new] = 2
+    settings: dict[str, Any] = {
+        "rows": rows,
+        "digest": digest,
+        "start": START if rows else None,
+        "end": END if rows else None,
+        "features": {
+            "area": NumericColumn(np.linspace(1, 149, rows)),
+            "district": CategoricalColumn(("Kadıköy", "Şile", "Foça"), codes),
+        },
+        "classes": {"Low": rows * 2 // 5, "Medium": rows * 2 // 5, "High": rows // 5},
+    }
+    return Window(**(settings | changes))
+
+
+def test_rows_like_the_reference_s_are_stable() -> None:
+    report = judge(task(), PROFILE, window(), NOW)
+    assert report.verdict == "Stable"
+    assert report.reason.startswith("1,000 predictions: PSI of ")
+    assert (report.model_name, report.model_version) == ("homes.istanbul", "3")
+    assert (report.time, report.window_start, report.window_end) == (
+        "2026-11-23T15:30:12Z",
+        "2026-11-23T09:00:00Z",
+        "2026-11-23T15:00:00Z",
+    )
+    assert report.alerts == []
+    assert [feature.name for feature in report.features] == ["area", "district"]
+
+
+def test_every_bin_is_there_to_recompute_the_index_from() -> None:
+    report = judge(task(), PROFILE, window(new=500), NOW)
+    district = report.features[1]
+    r = np.array([b.reference for b in district.bins]) + 0.5
+    r /= r.sum()
+    prior = len(r) / 2
+    w = np.array([b.window for b in district.bins]) + r * prior
+    w /= w.sum()
+    assert district.psi_plain == pytest.approx(float(((w - r) * np.log(w / r)).sum()))
+    assert district.psi_plain is not None
+    assert district.psi == pytest.approx(
+        district.psi_plain - (len(r) - 1) * (1 / 1_000 + 1 / 20_000)
+    )
+
+
+def test_the_same_window_gives_the_same_id_at_any_time() -> None:
+    later = datetime(2026, 11, 23, 16, tzinfo=UTC)
+    first, second = (judge(task(), PROFILE, window(), now) for now in (NOW, later))
+    assert first.report_id == second.report_id
+    assert first.time != second.time
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (task(), window(digest="e")),
+        (task(production_version="4"), window()),
+        (task(name="izmir"), window()),
+        (task(min_samples=100), window()),
+        (task(thresholds=Thresholds(psi=0.3)), window()),
+    ],
+)
+def test_another_question_gives_another_id(other) -> None:
+    asked, rows = other
+    assert (
+        judge(asked, PROFILE, rows, NOW).report_id
+        != judge(task(), PROFILE, window(), NOW).report_id
+    )
+
+
+@pytest.mark.parametrize("rows", [0, 1, 199])
+def test_too_few_rows_make_no_verdict_however_far_they_moved(rows: int) -> None:
+    report = judge(task(), PROFILE, window(rows, new=rows), NOW)
+    assert report.verdict == "NotEnoughData"
+    assert report.reason == f"{rows} predictions in the window, 200 are needed"
+    assert report.alerts == []
+    assert len(report.features) == (2 if rows else 0)
+    report.to_status()
+
+
+def test_enough_rows_make_one() -> None:
+    assert judge(task(), PROFILE, window(200, new=200), NOW).verdict == "Drift"
+    assert judge(task(min_samples=1), PROFILE, window(1), NOW).verdict == "Stable"
+
+
+def test_a_class_that_the_reference_never_saw_is_prediction_drift() -> None:
+    report = judge(task(), PROFILE, window(classes={"Palace": 1_000}), NOW)
+    assert report.verdict == "Drift"
+    assert report.class_shares_window == {"Low": 0.0, "Medium": 0.0, "High": 0.0, "Palace": 1.0}
+
+
+def test_a_feature_without_a_profile_or_of_another_kind_is_named() -> None:
+    area = CategoricalProfile(rows=20_000, missing=0, counts={"85": 20_000}, cardinality=1)
+    odd = Profile(RULES, REFERENCE.model_copy(update={"features": {"area": area}}))
+    report = judge(task(), odd, window(), NOW)
+    assert report.features == []
+    assert any("area" in message for message in report.messages)
+    assert any("district" in message for message in report.messages)
+    assert report.verdict == "Stable"
+
+
+def test_a_reference_without_class_shares_leaves_the_predictions_out() -> None:
+    bare = Profile(RULES, REFERENCE.model_copy(update={"class_shares": {}}))
+    report = judge(task(), bare, window(), NOW)
+    assert report.prediction_drift is None
+    assert "prediction drift not computed" in report.reason
+
+
+def test_a_version_without_a_profile_is_said_to_be_one() -> None:
+    report = without_profile(task(), window(5_000, features={}), NOW, "version 3 has no profile")
+    assert (report.verdict, report.reason, report.samples) == (
+        "NotEnoughData",
+        "version 3 has no profile",
+        5_000,
+    )
+
+
+def test_what_was_left_out_is_in_the_report() -> None:
+    left_out = window(skipped_files={"/log/a": "is corrupt"}, skipped_rows={"logged twice": 2})
+    report = judge(task(), PROFILE, left_out, NOW)
+    assert report.skipped_files == {"/log/a": "is corrupt"}
+    assert report.skipped_rows == {"logged twice": 2}
