@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import re
 import zipfile
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from sklearn.tree import DecisionTreeClassifier
 from skops import io as skops_io
 from skops.io.exceptions import UntrustedTypesFoundException
-from sklearn.tree import DecisionTreeClassifier
 
 FOLDER = "checkpoints"
 
@@ -38,9 +35,7 @@ class Marker(BaseModel):
     sha256: str
 
 
-def pack(
-    trees: list[DecisionTreeClassifier], last: int, digest: str
-) -> dict[str, bytes]:
+def pack(trees: list[DecisionTreeClassifier], last: int, digest: str) -> dict[str, bytes]:
     """The two artifacts of a checkpoint, file of trees first: path → content."""
     content = skops_io.dumps(trees, compression=zipfile.ZIP_DEFLATED, compresslevel=1)
     marker = Marker(

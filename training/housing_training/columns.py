@@ -82,9 +82,7 @@ class Columns:
         return next(column.kind for column in self.inputs if column.name == name)
 
 
-def content_columns(
-    names: Sequence[str], target: str, overrides: Sequence[Column]
-) -> list[str]:
+def content_columns(names: Sequence[str], target: str, overrides: Sequence[Column]) -> list[str]:
     """The columns that make up a row: all with a name that the spec does not ignore.
 
     An unnamed column is a row index of some tool: it would make every duplicate look new.
@@ -234,9 +232,7 @@ def _learn(texts: list[tuple[str, int]], stored_as_numbers: bool) -> LearnedNumb
     return learned
 
 
-def _wanted_number(
-    name: str, texts: list[tuple[str, int]], stored_as_numbers: bool
-) -> InputColumn:
+def _wanted_number(name: str, texts: list[tuple[str, int]], stored_as_numbers: bool) -> InputColumn:
     learned = _learn(texts, stored_as_numbers)
     if not learned.values:
         shown = next((text for text, count in texts if count and not is_missing(text)), "")
@@ -267,7 +263,8 @@ def _numeric_reason(learned: LearnedNumbers, rows: int, column: Cells) -> str:
     if rule.prefixes:
         notes.append(f"behind {rule.prefixes[0]!r}")
     if rule.suffixes:
-        notes.append(f"before {re.sub(r'\\(.)', r'\1', rule.suffixes[0])!r}")
+        unit = re.sub(r"\\(.)", r"\1", rule.suffixes[0])
+        notes.append(f"before {unit!r}")
     missing = 1 - rows / max(1, len(column.codes))
     if missing:
         notes.append(f"{missing:.0%} missing")
@@ -279,9 +276,11 @@ def with_crossed(columns: Columns, crossed: Mapping[str, str]) -> Columns:
     return replace(
         columns,
         inputs=tuple(
-            replace(c, reason=f"{c.reason}; cross {crossed[c.name]!r} combines it")
-            if c.name in crossed
-            else c
+            (
+                replace(c, reason=f"{c.reason}; cross {crossed[c.name]!r} combines it")
+                if c.name in crossed
+                else c
+            )
             for c in columns.inputs
         ),
     )

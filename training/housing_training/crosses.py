@@ -61,18 +61,21 @@ def check_crosses(
     return crossed
 
 
-def infer_crosses(columns: Columns, codes: Mapping[str, Codes]) -> list[Cross]:
-    """Crosses in the spirit of the seed, from the training part; the price plays no part.
+def infer_crosses(
+    columns: Columns, codes: Mapping[str, Codes], prices: np.ndarray[Any, Any]
+) -> list[Cross]:
+    """Crosses in the spirit of the seed, from the training part.
 
     1. An address: where a column lies inside others (a quarter in its district, in its city),
        they are joined, because quarters of different districts share names.
-    2. The place (the finest of those outer columns, or else the column with most categories)
-       with each of the two columns that have most categories of the rest, as the seed's
+    2. The place (the finest of those outer columns, or else the column that says most about the
+       price) with each of the two columns that have most categories of the rest, as the seed's
        district with heating type and with floor.
 
     Args:
         columns: the inputs.
         codes: name → (rows,) category of each row, for the columns that are not numeric.
+        prices: (rows,).
 
     """
     sizes = {name: len(np.unique(values)) for name, values in codes.items()}
@@ -82,9 +85,11 @@ def infer_crosses(columns: Columns, codes: Mapping[str, Codes]) -> list[Cross]:
     crosses: list[Cross] = []
     if inner and not _determined(codes[inner], codes[outer[-1]]):
         crosses.append(_cross([*outer, inner], taken))
-    place = outer[-1] if outer else max(small, key=lambda name: sizes[name], default=None)
-    if place is None or sizes[place] < PLACE_CATEGORIES:
+    places = [name for name in small if sizes[name] >= PLACE_CATEGORIES]
+    if not places:
         return crosses
+    ranks = np.argsort(np.argsort(prices)).astype(np.float64)
+    place = outer[-1] if outer else max(places, key=lambda name: _explained(codes[name], ranks))
     partners = sorted(
         (
             name
@@ -129,6 +134,13 @@ def _nesting(inner: Codes, outer: Codes) -> float:
     right = (table.max(axis=1) - 1).sum() / others
     base = table.sum(axis=0).max() / len(inner)
     return float((right - base) / (1 - base)) if base < 1 else 0.0
+
+
+def _explained(codes: Codes, ranks: np.ndarray[Any, Any]) -> float:
+    """Share of the ranks' variance that lies between the categories (eta squared)."""
+    counts = np.bincount(codes)
+    means = np.bincount(codes, weights=ranks) / np.maximum(counts, 1)
+    return float(np.sum(counts * (means - ranks.mean()) ** 2) / max(float(ranks.var()), 1e-12))
 
 
 def _determined(inner: Codes, outer: Codes) -> bool:

@@ -33,9 +33,7 @@ def forest_digest(
         digest.update(np.ascontiguousarray(part).tobytes())
     parameters = settings.to_json()
     del parameters["trees"]  # a tree does not know how many follow
-    digest.update(
-        json.dumps([parameters, features.shape, seed, sklearn.__version__]).encode()
-    )
+    digest.update(json.dumps([parameters, features.shape, seed, sklearn.__version__]).encode())
     return digest.hexdigest()
 
 

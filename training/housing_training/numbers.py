@@ -65,9 +65,7 @@ def learn_numbers(texts: Iterable[tuple[str, int]]) -> LearnedNumbers:
         prefixes=_prefixes(parts, present),
         suffixes=_suffixes(parts, present),
     )
-    values = {
-        text: value for text in parts if (value := parse_number(text, rule)) is not None
-    }
+    values = {text: value for text in parts if (value := parse_number(text, rule)) is not None}
     total = present.total()
     read = sum(present[text] for text in values)
     coded = sum(present[t] for t in values if re.match(r"[-+]?0\d", parts[t][1]))
@@ -147,9 +145,7 @@ def _marks(present: Counter[str], numbers: Mapping[str, str]) -> NumberRule:
         if len(set(marks)) > 1:
             decimal[marks[-1]] += present[text]
             thousands[marks[0]] += present[text]
-        elif len(marks) > 1:
-            thousands[marks[0]] += present[text]
-        elif marks[0] in "'’":
+        elif len(marks) > 1 or marks[0] in "'’":
             thousands[marks[0]] += present[text]
         elif not _GROUPS.fullmatch(number) or number.startswith("0"):
             decimal[marks[0]] += present[text]
@@ -158,9 +154,12 @@ def _marks(present: Counter[str], numbers: Mapping[str, str]) -> NumberRule:
     for mark, groups in single.items():
         if decimal[mark] > thousands[mark]:
             continue
-        if thousands[mark] or mark == "," or decimal["," if mark == "." else "."]:
-            thousands[mark] += groups.total()
-        elif _looks_grouped(groups, [n for n in bare.values() if n.isdigit()]):
+        if (
+            thousands[mark]
+            or mark == ","
+            or decimal["," if mark == "." else "."]
+            or _looks_grouped(groups, [n for n in bare.values() if n.isdigit()])
+        ):
             thousands[mark] += groups.total()
         else:
             decimal[mark] += groups.total()

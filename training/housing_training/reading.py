@@ -55,7 +55,11 @@ class Listings:
 
     def take(self, rows: np.ndarray[Any, Any]) -> Listings:
         """The rows at these positions, or where this mask is true."""
-        return Listings(self.frame[rows] if rows.dtype == bool else self.frame.iloc[rows], self.numeric, self.messages)
+        return Listings(
+            self.frame[rows] if rows.dtype == bool else self.frame.iloc[rows],
+            self.numeric,
+            self.messages,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +275,9 @@ def _as_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _as_text(value: Any) -> str | None:
-    if value is None or value != value:  # noqa: PLR0124 - NaN is the one value that differs from itself
+    if (
+        value is None or value != value
+    ):  # noqa: PLR0124 - NaN is the one value that differs from itself
         return None
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")

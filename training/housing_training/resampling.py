@@ -23,7 +23,9 @@ def plan_oversampling(counts: Sequence[int], max_ratio: float) -> dict[int, int]
     """
     largest = max(counts)
     plan = {label: min(largest, int(max_ratio * count)) for label, count in enumerate(counts)}
-    return {label: rows for label, rows in plan.items() if counts[label] > 1 and rows > counts[label]}
+    return {
+        label: rows for label, rows in plan.items() if counts[label] > 1 and rows > counts[label]
+    }
 
 
 def resample(

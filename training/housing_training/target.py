@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from housing_core.cleaning import clean_number, BadValueError
+from housing_core.cleaning import BadValueError, clean_number
 from housing_training.errors import InvalidDataError
 from housing_training.numbers import learn_numbers
 from housing_training.reading import Cells

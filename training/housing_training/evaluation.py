@@ -1,0 +1,142 @@
+"""Scores on the holdout, and a baseline beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    f1_score,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MaxAbsScaler
+
+from housing_core.bundle import Scores
+from housing_training.target import Classes
+
+BASELINE_NAME = "LogisticRegression"
+CALIBRATION_BINS = 10
+
+Probabilities = np.ndarray[Any, Any]
+
+
+def score(truth: Classes, predicted: Classes, probabilities: Probabilities) -> Scores:
+    """Scores of predictions.
+
+    Args:
+        truth: (rows,) class index.
+        predicted: (rows,) class index.
+        probabilities: (rows, classes).
+
+    Returns:
+        Macro averages are over all classes, those without a row in the holdout included as 0;
+        ROC-AUC is one-versus-rest, None unless every class occurs.
+
+    """
+    classes = list(range(probabilities.shape[1]))
+    options: dict[str, Any] = {"labels": classes, "average": "macro", "zero_division": 0}
+    return Scores(
+        accuracy=float(accuracy_score(truth, predicted)),
+        macro_f1=float(f1_score(truth, predicted, **options)),
+        precision=float(precision_score(truth, predicted, **options)),
+        recall=float(recall_score(truth, predicted, **options)),
+        roc_auc=_roc_auc(truth, probabilities),
+        confusion_matrix=confusion_matrix(truth, predicted, labels=classes).tolist(),
+    )
+
+
+def _roc_auc(truth: Classes, probabilities: Probabilities) -> float | None:
+    if len(np.unique(truth)) < probabilities.shape[1]:
+        return None
+    if probabilities.shape[1] == 2:
+        return float(roc_auc_score(truth, probabilities[:, 1]))
+    normalised = probabilities / probabilities.sum(axis=1, keepdims=True)
+    return float(roc_auc_score(truth, normalised, multi_class="ovr", average="macro"))
+
+
+def calibration_bins(
+    truth: Classes, predicted: Classes, probabilities: Probabilities
+) -> list[tuple[float, float, int]]:
+    """How sure the model was and how often it was right, in ten bins of equal width.
+
+    Returns:
+        Rows (mean confidence of the bin, share that was right, rows in the bin); empty bins are
+        left out. Confidence is the probability of the predicted class.
+
+    """
+    confidence = probabilities[np.arange(len(predicted)), predicted]
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    rows = []
+    for number in range(CALIBRATION_BINS):
+        inside = bins == number
+        if inside.any():
+            right = float(np.mean(truth[inside] == predicted[inside]))
+            rows.append((float(confidence[inside].mean()), right, int(inside.sum())))
+    return rows
+
+
+def baseline_scores(
+    features: sparse.csr_matrix[Any],
+    labels: Classes,
+    holdout: sparse.csr_matrix[Any],
+    truth: Classes,
+    classes: int,
+    seed: int,
+) -> Scores:
+    """What a class-weighted logistic regression on the same features reaches.
+
+    Args:
+        features: (rows, features) of the training part, not resampled.
+        labels: (rows,).
+        holdout: (holdout rows, features).
+        truth: (holdout rows,).
+        classes: number of classes.
+        seed: `random_state`.
+
+    """
+    model = make_pipeline(
+        MaxAbsScaler(), LogisticRegression(class_weight="balanced", max_iter=300, random_state=seed)
+    )
+    model.fit(features, labels)
+    probabilities = np.zeros((holdout.shape[0], classes))
+    probabilities[:, model.classes_] = model.predict_proba(holdout)
+    return score(truth, model.predict(holdout), probabilities)
+
+
+def metrics(scores: Scores, baseline: Scores) -> dict[str, float]:
+    """Scores as MLflow metrics, those of the baseline with the prefix `baseline_`."""
+    found = {}
+    for prefix, part in (("", scores), ("baseline_", baseline)):
+        for name, value in part.model_dump(exclude={"confusion_matrix"}).items():
+            if value is not None:
+                found[prefix + name] = float(value)
+    return found
+
+
+def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """Spearman's rank correlation, -1 to 1; None where one side is constant."""
+    ranks = [_ranks(np.asarray(values, np.float64)) for values in (first, second)]
+    if len(first) < 2 or any(values.std() == 0 for values in ranks):
+        return None
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+
+
+def _ranks(values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Ranks from 0; equal values share their mean rank."""
+    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    mean: np.ndarray[Any, np.dtype[np.float64]] = (ends - 1 + ends - counts) / 2
+    return mean[which]
+
+
+def expected_class(probabilities: Probabilities) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """(rows,) mean class index by the probabilities: one number that rises with the price."""
+    return np.asarray(probabilities, np.float64) @ np.arange(probabilities.shape[1])

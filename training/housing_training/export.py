@@ -1,0 +1,323 @@
+"""Encoder and forest → one ONNX graph to the contract of `housing_core.bundle`.
+
+The feature matrix is made by one ScatterElements: each column says at which position it adds
+which value; what was not seen in training goes to a last position that no tree looks at. The
+forest is one TreeEnsemble (ai.onnx.ml 5) with one output per tree: which of the few distinct class
+distributions its leaf holds. Nearly all leaves of a fully grown tree are pure, so this is a
+quarter of the size of weights per class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from sklearn.ensemble import RandomForestClassifier
+
+from housing_core.bundle import Schema
+from housing_training.columns import Columns
+from housing_training.features import CROSS_SEPARATOR, Encoder
+
+OPSETS = {"": 21, "ai.onnx.ml": 5, "com.microsoft": 1}
+IR_VERSION = 10
+"""With these ONNX Runtime 1.20 and newer load the graph."""
+
+_SUM = 1
+_LESS_OR_EQUAL = 0
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass
+class _Graph:
+    """Nodes and constants of the graph as it grows."""
+
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
+
+    def constant(self, name: str, values: Array) -> str:
+        self.constants[name] = numpy_helper.from_array(values, name)
+        return name
+
+    def add(
+        self, operator: str, inputs: Sequence[str], output: str, domain: str = "", **attributes: Any
+    ) -> str:
+        self.nodes.append(
+            helper.make_node(operator, list(inputs), [output], domain=domain, **attributes)
+        )
+        return output
+
+    def concat(self, parts: Sequence[str], output: str) -> str:
+        return parts[0] if len(parts) == 1 else self.add("Concat", parts, output, axis=1)
+
+
+def export_graph(
+    columns: Columns, encoder: Encoder, forest: RandomForestClassifier, classes: int
+) -> bytes:
+    """The serialised graph: inputs `column_<i>` (rows, 1), outputs `label` and `probabilities`.
+
+    Args:
+        columns: the inputs, in the order of the schema.
+        encoder: fitted on the training part.
+        forest: fitted on the encoder's features; its classes are 0 to `classes` - 1.
+        classes: number of classes.
+
+    """
+    graph = _Graph()
+    inputs = {column.name: Schema.input_name(i) for i, column in enumerate(columns.inputs)}
+    _add_features(graph, encoder, inputs)
+    _add_forest(graph, forest)
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            "classifier",
+            [
+                helper.make_tensor_value_info(
+                    inputs[column.name],
+                    TensorProto.FLOAT if column.kind == "Numeric" else TensorProto.STRING,
+                    ["rows", 1],
+                )
+                for column in columns.inputs
+            ],
+            [
+                helper.make_tensor_value_info("label", TensorProto.INT64, ["rows"]),
+                helper.make_tensor_value_info(
+                    "probabilities", TensorProto.FLOAT, ["rows", classes]
+                ),
+            ],
+            list(graph.constants.values()),
+        ),
+        opset_imports=[helper.make_opsetid(domain, version) for domain, version in OPSETS.items()],
+        ir_version=IR_VERSION,
+        producer_name="housing-operator",
+    )
+    serialised: bytes = model.SerializeToString()
+    return serialised
+
+
+def round_down(thresholds: Array) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """The largest float32 at or below each float64: `x <= t` is then the same for float32 x."""
+    rounded = thresholds.astype(np.float32)
+    above = rounded.astype(np.float64) > thresholds
+    return np.where(above, np.nextafter(rounded, np.float32(-np.inf)), rounded)
+
+
+def _add_features(graph: _Graph, encoder: Encoder, inputs: Mapping[str, str]) -> None:
+    """Make `features` (rows, width + 1) of the inputs."""
+    first = next(iter(inputs.values()))
+    graph.add("Shape", [first], "row_count", start=0, end=1)
+    positions: list[str] = []
+    values: list[str] = []
+    if encoder.medians:
+        _add_numbers(graph, encoder, inputs, positions, values)
+    position = len(encoder.medians) + len(encoder.indicators)
+    for name, categories in encoder.categories.items():
+        column = inputs[name]
+        graph.add(
+            "LabelEncoder",
+            [column],
+            f"{column}_position",
+            domain="ai.onnx.ml",
+            keys_strings=list(categories),
+            values_int64s=list(range(position, position + len(categories))),
+            default_int64=encoder.width,
+        )
+        positions.append(f"{column}_position")
+        position += len(categories)
+    if encoder.categories:
+        _add_ones(graph, len(encoder.categories), values)
+    if encoder.hashed:
+        _add_hashed(graph, encoder, inputs, positions, values)
+    graph.constant("feature_count", np.array([encoder.width + 1], np.int64))
+    graph.add("Concat", ["row_count", "feature_count"], "features_shape", axis=0)
+    graph.add("ConstantOfShape", ["features_shape"], "zeros")
+    graph.add(
+        "ScatterElements",
+        ["zeros", graph.concat(positions, "positions"), graph.concat(values, "values")],
+        "features",
+        axis=1,
+        reduction="add",
+    )
+
+
+def _add_numbers(
+    graph: _Graph,
+    encoder: Encoder,
+    inputs: Mapping[str, str],
+    positions: list[str],
+    values: list[str],
+) -> None:
+    """Numbers with the median for missing ones, and what was missing."""
+    names = list(encoder.medians)
+    numbers = graph.concat([inputs[name] for name in names], "numbers")
+    medians = np.array([list(encoder.medians.values())], np.float32)
+    graph.add("IsNaN", [numbers], "numbers_missing")
+    values.append(
+        graph.add(
+            "Where",
+            ["numbers_missing", graph.constant("medians", medians), numbers],
+            "numbers_filled",
+        )
+    )
+    count = len(names)
+    if encoder.indicators:
+        indicated = np.array([names.index(name) for name in encoder.indicators], np.int64)
+        graph.add(
+            "Gather",
+            ["numbers_missing", graph.constant("indicated", indicated)],
+            "indicators_bool",
+            axis=1,
+        )
+        values.append(graph.add("Cast", ["indicators_bool"], "indicators", to=TensorProto.FLOAT))
+        count += len(indicated)
+    graph.constant("numbers_at", np.arange(count, dtype=np.int64)[np.newaxis, :])
+    graph.constant("numbers_count", np.array([count], np.int64))
+    graph.add("Concat", ["row_count", "numbers_count"], "numbers_shape", axis=0)
+    positions.append(graph.add("Expand", ["numbers_at", "numbers_shape"], "numbers_position"))
+
+
+def _add_ones(graph: _Graph, count: int, values: list[str]) -> None:
+    graph.constant("categories_count", np.array([count], np.int64))
+    graph.add("Concat", ["row_count", "categories_count"], "categories_shape", axis=0)
+    one = numpy_helper.from_array(np.ones(1, np.float32))
+    values.append(graph.add("ConstantOfShape", ["categories_shape"], "ones", value=one))
+
+
+def _add_hashed(
+    graph: _Graph,
+    encoder: Encoder,
+    inputs: Mapping[str, str],
+    positions: list[str],
+    values: list[str],
+) -> None:
+    """`name=value` of columns and crosses → bucket and sign, as scikit-learn's FeatureHasher."""
+    texts = []
+    graph.constant("separator", np.array([CROSS_SEPARATOR], dtype=object))
+    for number, hashed in enumerate(encoder.hashed):
+        text = graph.constant(f"hashed_{number}_name", np.array([f"{hashed.name}="], dtype=object))
+        for place, name in enumerate(hashed.columns):
+            if place:
+                text = graph.add(
+                    "StringConcat", [text, "separator"], f"hashed_{number}_{place}_before"
+                )
+            text = graph.add("StringConcat", [text, inputs[name]], f"hashed_{number}_{place}")
+        texts.append(text)
+    if not any(len(hashed.columns) > 1 for hashed in encoder.hashed):
+        del graph.constants["separator"]
+    table = np.full(encoder.buckets, encoder.width, np.int64)
+    table[encoder.used] = encoder.first_bucket + np.arange(len(encoder.used))
+    graph.add(
+        "MurmurHash3",
+        [graph.concat(texts, "hashed")],
+        "hashes_32",
+        domain="com.microsoft",
+        positive=0,
+        seed=0,
+    )
+    graph.add("Cast", ["hashes_32"], "hashes", to=TensorProto.INT64)
+    graph.add("Abs", ["hashes"], "hashes_absolute")
+    graph.constant("buckets", np.array(encoder.buckets, np.int64))
+    graph.add("Mod", ["hashes_absolute", "buckets"], "bucket")
+    positions.append(
+        graph.add("Gather", [graph.constant("bucket_table", table), "bucket"], "bucket_position")
+    )
+    graph.constant("zero", np.array(0, np.int64))
+    graph.constant("minus", np.array(-1, np.float32))
+    graph.constant("plus", np.array(1, np.float32))
+    graph.add("Less", ["hashes", "zero"], "negative")
+    values.append(graph.add("Where", ["negative", "minus", "plus"], "sign"))
+
+
+def _add_forest(graph: _Graph, forest: RandomForestClassifier) -> None:
+    """`features` → leaf of each tree → its class distribution → mean over the trees."""
+    leaves = _number_leaves(forest)
+    graph.nodes.append(_tree_ensemble(forest, leaves))
+    table = np.array(list(leaves.distributions), np.float64)
+    graph.add("Cast", ["leaf_numbers"], "leaf", to=TensorProto.INT32)
+    # float64, as in scikit-learn: what is a tie there is a tie here.
+    graph.add("Gather", [graph.constant("distributions", table), "leaf"], "votes", axis=0)
+    graph.constant("trees_axis", np.array([1], np.int64))
+    graph.add("ReduceMean", ["votes", "trees_axis"], "mean_votes", keepdims=0)
+    graph.add("Cast", ["mean_votes"], "probabilities", to=TensorProto.FLOAT)
+    graph.add("ArgMax", ["mean_votes"], "label", axis=1, keepdims=0)
+
+
+@dataclass
+class _Leaves:
+    """Distinct class distributions → their number, and the number of each tree's nodes."""
+
+    distributions: dict[tuple[float, ...], int]
+    of_tree: list[Array]
+
+
+def _number_leaves(forest: RandomForestClassifier) -> _Leaves:
+    leaves = _Leaves({}, [])
+    for estimator in forest.estimators_:
+        tree = estimator.tree_
+        shares = tree.value[:, 0, :]
+        shares = shares / shares.sum(axis=1, keepdims=True)
+        distinct, which = np.unique(shares, axis=0, return_inverse=True)
+        is_leaf = tree.children_left < 0
+        numbers = np.zeros(len(distinct), np.int64)
+        for used in np.unique(which.ravel()[is_leaf]):
+            key = tuple(distinct[used].tolist())
+            numbers[used] = leaves.distributions.setdefault(key, len(leaves.distributions))
+        leaves.of_tree.append(numbers[which.ravel()])
+    return leaves
+
+
+def _tree_ensemble(forest: RandomForestClassifier, leaves: _Leaves) -> onnx.NodeProto:
+    """All trees in one operator; tree t adds the number of its leaf to target t."""
+    parts: dict[str, list[Array]] = {}
+    roots: list[int] = []
+    nodes = leaf_count = 0
+
+    def append(name: str, values: Array) -> None:
+        parts.setdefault(name, []).append(values)
+
+    for target, (estimator, numbers) in enumerate(
+        zip(forest.estimators_, leaves.of_tree, strict=True)
+    ):
+        tree = estimator.tree_
+        is_leaf = tree.children_left < 0
+        inner = np.flatnonzero(~is_leaf)
+        roots.append(nodes)
+        if len(inner) == 0:
+            # A tree of one leaf: the operator wants a node, so both sides lead to that leaf.
+            left = right = np.zeros(1, np.int64)
+            is_leaf, at = np.ones(1, bool), np.zeros(1, np.int64)
+            feature, threshold = np.zeros(1, np.int64), np.zeros(1)
+        else:
+            left, right = tree.children_left[inner], tree.children_right[inner]
+            at = np.where(is_leaf, np.cumsum(is_leaf) - 1, np.cumsum(~is_leaf) - 1)
+            feature, threshold = tree.feature[inner], tree.threshold[inner]
+        for side, child in (("true", left), ("false", right)):
+            append(f"nodes_{side}leafs", is_leaf[child])
+            append(f"nodes_{side}nodeids", at[child] + np.where(is_leaf[child], leaf_count, nodes))
+        append("nodes_featureids", feature)
+        append("nodes_splits", round_down(threshold))
+        append("leaf_weights", numbers[is_leaf].astype(np.float32))
+        append("leaf_targetids", np.full(int(is_leaf.sum()), target))
+        nodes += len(left)
+        leaf_count += int(is_leaf.sum())
+    joined = {name: np.concatenate(values) for name, values in parts.items()}
+    node = helper.make_node(
+        "TreeEnsemble",
+        ["features"],
+        ["leaf_numbers"],
+        domain="ai.onnx.ml",
+        n_targets=len(forest.estimators_),
+        aggregate_function=_SUM,
+        post_transform=0,
+        tree_roots=roots,
+        nodes_modes=numpy_helper.from_array(np.full(nodes, _LESS_OR_EQUAL, np.uint8)),
+        nodes_splits=numpy_helper.from_array(joined.pop("nodes_splits")),
+        leaf_weights=numpy_helper.from_array(joined.pop("leaf_weights")),
+    )
+    for name, values in joined.items():
+        node.attribute.append(helper.make_attribute(name, values.astype(np.int64).tolist()))
+    return node

@@ -1,0 +1,325 @@
+"""One training from its task to a registered version: the order of things, and what MLflow keeps."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.tree import DecisionTreeClassifier
+
+from housing_core import bundle as parts
+from housing_core.api.status import Outcome
+from housing_core.bundle import BUNDLE_PATH, Summary
+from housing_core.registry import Registry, RegistryError
+from housing_core.registry_types import RegisteredVersion
+from housing_core.storage import DATASET_SUFFIXES, DataFile, fingerprint, list_files
+from housing_core.tasks import TrainingOutcome, TrainingTask
+from housing_training import checkpoints
+from housing_training.bundling import golden_rows
+from housing_training.evaluation import BASELINE_NAME, metrics
+from housing_training.forest import forest_digest, grow_forest
+from housing_training.learning import (
+    Encoded,
+    Evaluated,
+    Matrix,
+    encode_rows,
+    evaluate,
+    rebalance,
+    write_graph,
+)
+from housing_training.preparation import Rows, prepare_rows
+from housing_training.production import ROWS_ARTIFACT, Production
+from housing_training.progress import Progress
+from housing_training.registration import register, write_model
+from housing_training.target import Classes
+from housing_training.tracking import TrainingRun, patiently
+
+FILES_ARTIFACT = "files.json"
+MESSAGES_ARTIFACT = "messages.txt"
+EVALUATION_FOLDER = "evaluation"
+
+_RECIPE = ("recipe", "hashing", "resampling", "forest", "checkpoint", "holdoutFraction", "seed")
+
+
+logger = logging.getLogger(__name__)
+
+
+class TrainingJob:
+    """One attempt of one training.
+
+    Attributes:
+        run_id: the MLflow run, once there is one.
+        dataset_fingerprint: of the listing, once it was made.
+
+    """
+
+    def __init__(self, task: TrainingTask, registry: Registry) -> None:
+        self.task, self.registry = task, registry
+        self.progress = Progress()
+        self.run: TrainingRun | None = None
+        self.dataset_fingerprint: str | None = None
+
+    @property
+    def run_id(self) -> str | None:
+        return self.run.run_id if self.run else None
+
+    def train(self) -> TrainingOutcome:
+        """Train and register; what was done before by another attempt is not done again.
+
+        Raises:
+            InvalidDataError: when the data cannot be trained on.
+            StorageError: when the data cannot be reached.
+            RegistryError: when MLflow refuses, or stays away.
+
+        """
+        task = self.task
+        done = patiently(lambda: self.registry.version_of_key(task.model_name, task.key))
+        if done is not None:
+            self.progress.say(f"version {done.number} was registered by an earlier attempt")
+            return self._outcome("Registered", "registered by an earlier attempt", done)
+        self.run = run = TrainingRun.of_key(
+            self.registry,
+            task.model_name,
+            task.key,
+            {"mlflow.runName": task.key, "trigger": task.trigger, "token": task.token},
+        )
+        self.progress.say(
+            f"attempt {task.attempt} of training {task.key} in run {run.run_id}",
+            trigger=task.trigger,
+        )
+        with self.progress.stage("read"):
+            files = self._pinned_files(run)
+            rows = prepare_rows(files, task.dataset, task.training.holdout_fraction, self.progress)
+        production = Production.of(self.registry, task, self.progress)
+        new_rows = production.count_new(rows.identity)
+        if task.needs_new_rows and new_rows == 0:
+            message = (
+                f"each of the {len(rows.identity)} rows at {task.dataset.uri} was seen by version "
+                f"{task.production_version}: add listings to it"
+            )
+            self._end(run, message)
+            return self._outcome("NoNewData", message)
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            version = self._train_rows(run, rows, files, production, new_rows, folder)
+        return self._outcome("Registered", self.progress.messages[-1], version)
+
+    def fail(self, outcome: Outcome, message: str) -> TrainingOutcome:
+        """The outcome of a training that went wrong; the run says so too, where MLflow answers."""
+        if self.run is not None:
+            try:
+                self.run.log(tags={"outcome": outcome, "message": message[:5000]})
+                self.run.end(failed=True)
+            except RegistryError as error:
+                logger.warning("the run could not be closed: %s", error)
+        return self._outcome(outcome, message)
+
+    def _train_rows(
+        self,
+        run: TrainingRun,
+        rows: Rows,
+        files: list[DataFile],
+        production: Production,
+        new_rows: int,
+        folder: Path,
+    ) -> RegisteredVersion:
+        task, spec, progress = self.task, self.task.training, self.progress
+        with progress.stage("encode"):
+            kept = production.kept_boundaries(task.dataset.target, progress)
+            encoded = encode_rows(rows, task.dataset, spec, task.model_name, kept, progress)
+        with progress.stage("resample"):
+            features, labels = rebalance(encoded, spec, progress)
+        with progress.stage("grow"):
+            forest, resumed = self._grow(run, features, labels)
+        bundle = folder / Path(BUNDLE_PATH).name
+        bundle.mkdir()
+        with progress.stage("evaluate"):
+            graph = write_graph(encoded, forest, bundle)
+            evaluated = evaluate(encoded, forest, graph, spec)
+            golden = golden_rows(graph, encoded.schema, rows.listings.take(rows.holdout))
+            comparison = production.compare(
+                rows.listings.take(rows.holdout),
+                rows.prices[rows.holdout],
+                evaluated.answers,
+                encoded.schema.boundaries,
+                folder,
+                progress,
+            )
+        parts.write_part(bundle, parts.SCHEMA_FILE, encoded.schema)
+        parts.write_part(bundle, parts.REFERENCE_FILE, evaluated.reference)
+        parts.write_part(bundle, parts.GOLDEN_FILE, golden)
+        summary = Summary(
+            model_name=task.model_name,
+            key=task.key,
+            run_id=run.run_id,
+            trigger=task.trigger,
+            scores=evaluated.scores,
+            baseline_name=BASELINE_NAME,
+            baseline=evaluated.baseline,
+            comparison=comparison,
+            rows=len(rows.identity),
+            new_rows=new_rows,
+            holdout_rows=int(rows.holdout.sum()),
+            dataset_uri=task.dataset.uri,
+            dataset_fingerprint=fingerprint(files),
+            bundle_bytes=sum(file.stat().st_size for file in bundle.iterdir()),
+            training_seconds=round(progress.total_seconds, 1),
+            resumed_from_trees=resumed,
+        )
+        parts.write_part(bundle, parts.SUMMARY_FILE, summary)
+        with progress.stage("register"):
+            self._log(run, encoded, evaluated, summary, rows, files)
+            write_model(bundle, encoded.schema, golden, folder / "model")
+            version = register(
+                self.registry,
+                run,
+                task.model_name,
+                task.key,
+                folder / "model",
+                {"trigger": task.trigger, "macro_f1": f"{summary.scores.macro_f1:.4f}"},
+            )
+        self._end(run, _in_words(version, summary))
+        return version
+
+    def _pinned_files(self, run: TrainingRun) -> list[DataFile]:
+        """The files of the first attempt, so that a later one goes on with the same training."""
+        if FILES_ARTIFACT in run.names():
+            pinned = [DataFile(**entry) for entry in json.loads(run.download(FILES_ARTIFACT))]
+            self.progress.say(f"reading the {len(pinned)} files that the first attempt pinned")
+        else:
+            pinned = list_files(self.task.dataset.uri, DATASET_SUFFIXES[self.task.dataset.format])
+            content = json.dumps([asdict(file) for file in pinned], ensure_ascii=False, indent=1)
+            run.upload(FILES_ARTIFACT, content.encode())
+        self.dataset_fingerprint = fingerprint(pinned)
+        return pinned
+
+    def _grow(
+        self, run: TrainingRun, features: Matrix, labels: Classes
+    ) -> tuple[RandomForestClassifier, int]:
+        """The forest, and the trees that came from checkpoints."""
+        spec, progress = self.task.training, self.progress
+        digest = forest_digest(features, labels, spec.forest, spec.seed)
+        resumed, messages = checkpoints.unpack(
+            run.names(checkpoints.FOLDER), run.download, digest, spec.forest.trees
+        )
+        for message in messages:
+            progress.say(message)
+        if resumed:
+            progress.say(f"resumed from tree {len(resumed)} of {spec.forest.trees}")
+            run.log(tags={"resumed_from_trees": str(len(resumed))})
+
+        def checkpoint(trees: int, new: list[DecisionTreeClassifier]) -> None:
+            for path, content in checkpoints.pack(new, trees, digest).items():
+                run.upload(path, content)
+            progress.say(
+                f"{trees} of {spec.forest.trees} trees",
+                trees=trees,
+                seconds=round(progress.total_seconds, 1),
+            )
+
+        forest = grow_forest(
+            features,
+            labels,
+            spec.forest,
+            seed=spec.seed,
+            every=spec.checkpoint.every_trees,
+            resumed=resumed,
+            checkpoint=checkpoint,
+        )
+        return forest, len(resumed)
+
+    def _log(
+        self,
+        run: TrainingRun,
+        encoded: Encoded,
+        evaluated: Evaluated,
+        summary: Summary,
+        rows: Rows,
+        files: list[DataFile],
+    ) -> None:
+        """Everything about the version that a person looks for in MLflow."""
+        task, recipe = self.task, self.task.training.to_json()
+        seen = io.BytesIO()
+        np.save(seen, np.sort(rows.identity), allow_pickle=False)
+        run.upload(ROWS_ARTIFACT, seen.getvalue())
+        figures: dict[str, Any] = {
+            "confusion_matrix": {
+                "classes": encoded.schema.classes,
+                "rows_are": "true class",
+                "matrix": evaluated.scores.confusion_matrix,
+                "baseline_matrix": evaluated.baseline.confusion_matrix,
+            },
+            "calibration": [
+                {"confidence": confidence, "right": right, "rows": count}
+                for confidence, right, count in evaluated.reference.calibration
+            ],
+            "summary": summary.model_dump(mode="json"),
+        }
+        for name, figure in figures.items():
+            content = json.dumps(figure, ensure_ascii=False, indent=1)
+            run.upload(f"{EVALUATION_FOLDER}/{name}.json", content.encode())
+        run.upload("schema.json", encoded.schema.model_dump_json(indent=1).encode())
+        run.log(
+            params=_flatten({"target": task.dataset.target.to_json()})
+            | _flatten({name: recipe[name] for name in _RECIPE})
+            | {"crosses": json.dumps([c.to_json() for c in encoded.crosses], ensure_ascii=False)},
+            metrics=metrics(evaluated.scores, evaluated.baseline)
+            | {f"seconds_{name}": seconds for name, seconds in self.progress.seconds.items()}
+            | {
+                "rows": summary.rows,
+                "new_rows": summary.new_rows,
+                "holdout_rows": summary.holdout_rows,
+                "bundle_bytes": summary.bundle_bytes,
+                "features": encoded.encoder.width,
+            },
+        )
+        run.log_dataset(task.dataset.uri, summary.dataset_fingerprint, len(files), summary.rows)
+
+    def _end(self, run: TrainingRun, message: str) -> None:
+        self.progress.say(message)
+        run.upload(MESSAGES_ARTIFACT, "\n".join(self.progress.messages).encode())
+        run.end()
+
+    def _outcome(
+        self, outcome: Outcome, message: str, version: RegisteredVersion | None = None
+    ) -> TrainingOutcome:
+        return TrainingOutcome(
+            outcome=outcome,
+            version=version.number if version else None,
+            run_id=(version.run_id if version else None) or self.run_id,
+            dataset_fingerprint=self.dataset_fingerprint,
+            message=message,
+        )
+
+
+def _in_words(version: RegisteredVersion, summary: Summary) -> str:
+    text = (
+        f"version {version.number}: macro F1 {summary.scores.macro_f1:.3f} on "
+        f"{summary.holdout_rows} rows ({summary.baseline_name} {summary.baseline.macro_f1:.3f})"
+    )
+    if summary.comparison is not None:
+        text += (
+            f"; version {summary.comparison.champion_version} in production has "
+            f"{summary.comparison.champion_macro_f1:.3f} on the same rows"
+        )
+    if summary.resumed_from_trees:
+        text += f"; resumed from tree {summary.resumed_from_trees}"
+    return text
+
+
+def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"forest": {"trees": 100}} → {"forest.trees": 100}, as MLflow's table of parameters wants it."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat

@@ -1,0 +1,88 @@
+"""Files → rows that can be learned from: read, priced, without duplicates, on their sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from housing_core.api.spec import Dataset
+from housing_core.storage import DataFile
+from housing_training.columns import content_columns
+from housing_training.errors import InvalidDataError
+from housing_training.progress import Progress
+from housing_training.reading import Listings, cells, read_listings
+from housing_training.splitting import Hashes, first_of_each, hash_rows, is_holdout
+from housing_training.target import Prices, read_prices
+
+MIN_ROWS = 100
+"""Fewer rows make scores that say nothing: a holdout of a fifth of them is twenty rows."""
+
+MIN_HOLDOUT_ROWS = 10
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Distinct rows with a usable price.
+
+    Attributes:
+        listings: raw.
+        prices: (rows,).
+        identity: (rows,) hash of each row.
+        holdout: (rows,) whether a row is kept for evaluation.
+
+    """
+
+    listings: Listings
+    prices: Prices
+    identity: Hashes
+    holdout: np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def prepare_rows(
+    files: Sequence[DataFile], dataset: Dataset, holdout_fraction: float, progress: Progress
+) -> Rows:
+    """Read a dataset and split it.
+
+    Raises:
+        InvalidDataError: when it cannot be trained on.
+        StorageError: when a file cannot be opened.
+
+    """
+    target = dataset.target.column
+    listings = read_listings(files, dataset.format, target)
+    for message in listings.messages:
+        progress.say(message)
+    content = content_columns(list(listings.frame.columns), target, dataset.columns)
+    hashes = hash_rows(listings.frame, content, target)
+    distinct = first_of_each(hashes.identity)
+    if len(distinct) == 0:
+        raise InvalidDataError(f"{dataset.uri} holds no rows: add listings")
+    priced = read_prices(
+        target, cells(listings.frame, target), stored_as_numbers=target in listings.numeric
+    )
+    usable = distinct & ~np.isnan(priced.prices)
+    progress.say(
+        f"{len(distinct)} rows read from {len(files)} files: "
+        f"{int((~distinct).sum())} duplicates left out, "
+        f"{int((distinct & np.isnan(priced.prices)).sum())} without a price above zero left out",
+        rows=int(usable.sum()),
+    )
+    if priced.unusable:
+        progress.say(f"an example of what is no price in {target!r}: {priced.example[:60]!r}")
+    holdout = is_holdout(hashes.side[usable], holdout_fraction)
+    rows = Rows(listings.take(usable), priced.prices[usable], hashes.identity[usable], holdout)
+    if len(rows.prices) < MIN_ROWS:
+        raise InvalidDataError(
+            f"{dataset.uri} holds {len(rows.prices)} different rows with a price above zero; "
+            f"at least {MIN_ROWS} are needed: add listings"
+        )
+    if rows.holdout.sum() < MIN_HOLDOUT_ROWS or (~rows.holdout).sum() < MIN_HOLDOUT_ROWS:
+        raise InvalidDataError(
+            f"training.holdoutFraction: {holdout_fraction} of {len(rows.prices)} rows leaves "
+            f"{int(holdout.sum())} rows to evaluate and {int((~holdout).sum())} to learn from; at "
+            f"least {MIN_HOLDOUT_ROWS} are needed on each side: add listings or change the fraction"
+        )
+    return rows

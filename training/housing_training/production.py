@@ -1,0 +1,126 @@
+"""What a training needs to know of the version in production."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from housing_core.api.spec import Target
+from housing_core.bundle import SCHEMA_FILE, BundleError, Comparison, Schema
+from housing_core.registry import NotInRegistryError, Registry
+from housing_core.tasks import TrainingTask
+from housing_training.comparison import compare
+from housing_training.errors import InvalidDataError
+from housing_training.progress import Progress
+from housing_training.reading import Listings
+from housing_training.scoring import Answers
+from housing_training.splitting import Hashes
+from housing_training.target import Prices
+from housing_training.tracking import patiently
+
+ROWS_ARTIFACT = "rows.npy"
+"""In each run: sorted identity hashes of the rows that its version has seen, uint64."""
+
+
+@dataclass(frozen=True)
+class Production:
+    """The version in production, or that there is none.
+
+    Attributes:
+        version: None when there is none.
+        seen: hashes of its rows; empty when they are not known.
+
+    """
+
+    registry: Registry
+    model: str
+    version: str | None
+    seen: Hashes
+
+    @classmethod
+    def of(cls, registry: Registry, task: TrainingTask, progress: Progress) -> Production:
+        """Look up the version that the task names."""
+        number = task.production_version
+        seen = np.empty(0, np.uint64)
+        if number is not None:
+            try:
+                seen = _seen_rows(registry, task.model_name, number)
+            except NotInRegistryError as error:
+                progress.say(f"the rows that version {number} has seen are not known: {error}")
+        return cls(registry, task.model_name, number, seen)
+
+    def count_new(self, identity: Hashes) -> int:
+        """Rows that it has not seen; all of them when there is no version."""
+        return int((~np.isin(identity, self.seen)).sum())
+
+    def kept_boundaries(self, target: Target, progress: Progress) -> list[float] | None:
+        """Its class boundaries where the spec keeps them; None to compute new ones.
+
+        Raises:
+            InvalidDataError: when they do not fit the classes of the spec.
+
+        """
+        if target.boundaries != "Keep":
+            return None
+        if self.version is None:
+            progress.say("no version is in production whose boundaries could be kept")
+            return None
+        number = self.version
+        content = patiently(
+            lambda: self.registry.download_bundle_file(self.model, number, SCHEMA_FILE)
+        )
+        boundaries = Schema.model_validate_json(content).boundaries
+        if len(boundaries) != len(target.quantiles):
+            raise InvalidDataError(
+                f"dataset.target.boundaries: version {number} has {len(boundaries)} boundaries to "
+                f"keep, but {len(target.classes)} classes need {len(target.quantiles)}; set it to "
+                "Recompute"
+            )
+        return boundaries
+
+    def compare(
+        self,
+        holdout: Listings,
+        prices: Prices,
+        answers: Answers,
+        boundaries: Sequence[float],
+        folder: Path,
+        progress: Progress,
+    ) -> Comparison | None:
+        """Its scores beside the challenger's on the newest holdout; None when it cannot be loaded.
+
+        Args:
+            holdout: raw.
+            prices: (holdout rows,).
+            answers: the challenger's.
+            boundaries: the challenger's.
+            folder: for its bundle.
+            progress: is told when there is no comparison, and why.
+
+        """
+        if self.version is None:
+            return None
+        number = self.version
+        try:
+            bundle = patiently(
+                lambda: self.registry.download_bundle(self.model, number, folder / "champion")
+            )
+            return compare(bundle, number, holdout, prices, answers, boundaries)
+        except (NotInRegistryError, BundleError) as error:
+            progress.say(f"no comparison with version {number}: {error}")
+            return None
+
+
+def _seen_rows(registry: Registry, model: str, number: str) -> Hashes:
+    """Hashes of the rows of a version; raises NotInRegistryError when they are not known."""
+    found = patiently(lambda: registry.version(model, number))
+    run_id = found.run_id
+    if run_id is None:
+        raise NotInRegistryError(f"version {number} of {model} has no run")
+    content = patiently(lambda: registry.download_run_file(run_id, ROWS_ARTIFACT))
+    rows: Hashes = np.load(io.BytesIO(content), allow_pickle=False)
+    return rows

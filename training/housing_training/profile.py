@@ -1,0 +1,135 @@
+"""The reference profile: what monitoring compares a window of predictions with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.utils import murmurhash3_32
+
+from housing_core.bundle import (
+    CategoricalProfile,
+    FeatureProfile,
+    NumericProfile,
+    Reference,
+    Scores,
+)
+from housing_training.evaluation import calibration_bins
+from housing_training.features import Floats, TextColumn, TypedRows
+from housing_training.target import Classes
+
+BINS = 10
+"""Bins of equal share, as is usual for the population stability index."""
+
+CATEGORIES_KEPT = 200
+HASHES_KEPT = 20_000
+"""Per column; 256 columns of them would still be tens of megabytes, so they share `HASHES_TOTAL`."""
+
+HASHES_TOTAL = 60_000
+"""Of all columns together: the whole profile stays below about 1 MB."""
+
+
+def numeric_profile(values: Floats) -> NumericProfile:
+    """Profile of a numeric column.
+
+    Args:
+        values: (rows,) with NaN for missing.
+
+    """
+    present = values[~np.isnan(values)].astype(np.float64)
+    if len(present) == 0:
+        return NumericProfile(
+            rows=len(values),
+            missing=len(values),
+            edges=[],
+            counts=[0],
+            mean=None,
+            std=None,
+            skewness=None,
+            minimum=None,
+            maximum=None,
+        )
+    quantiles = np.quantile(present, np.arange(1, BINS) / BINS, method="inverted_cdf")
+    # An edge at the maximum would leave the last bin empty.
+    edges = np.unique(quantiles[quantiles < present.max()])
+    counts = np.bincount(np.searchsorted(edges, present, side="left"), minlength=len(edges) + 1)
+    mean, std = float(present.mean()), float(present.std())
+    skewness = float(np.mean(((present - mean) / std) ** 3)) if std > 0 else None
+    return NumericProfile(
+        rows=len(values),
+        missing=len(values) - len(present),
+        edges=edges.tolist(),
+        counts=counts.tolist(),
+        mean=mean,
+        std=std,
+        skewness=skewness,
+        minimum=float(present.min()),
+        maximum=float(present.max()),
+    )
+
+
+def categorical_profile(column: TextColumn, hashes: int = HASHES_KEPT) -> CategoricalProfile:
+    """Profile of a categorical column.
+
+    Args:
+        column: `""` is missing.
+        hashes: most hashes of categories beyond those that are counted by name.
+
+    """
+    counts = np.bincount(column.codes, minlength=len(column.values))
+    found = {
+        value: int(count)
+        for value, count in zip(column.values, counts, strict=True)
+        if count and value
+    }
+    ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    further = ordered[CATEGORIES_KEPT:]
+    return CategoricalProfile(
+        rows=len(column.codes),
+        missing=int(len(column.codes) - sum(found.values())),
+        counts=dict(ordered[:CATEGORIES_KEPT]),
+        other=sum(count for _, count in further),
+        cardinality=len(found),
+        other_hashes=[
+            murmurhash3_32(value.encode(), seed=0, positive=True) for value, _ in further[:hashes]
+        ],
+    )
+
+
+def make_reference(
+    training: TypedRows,
+    truth: Classes,
+    predicted: Classes,
+    probabilities: np.ndarray[Any, Any],
+    classes: Sequence[str],
+    scores: Scores,
+) -> Reference:
+    """The profile: features from the training part, everything else from the holdout.
+
+    Args:
+        training: typed rows of the training part.
+        truth: (holdout rows,) class index.
+        predicted: (holdout rows,) class index.
+        probabilities: (holdout rows, classes).
+        classes: their names.
+        scores: on the holdout.
+
+    """
+    features: dict[str, FeatureProfile] = {
+        name: numeric_profile(values) for name, values in training.numbers.items()
+    }
+    left = HASHES_TOTAL
+    for name, column in training.texts.items():
+        profile = categorical_profile(column, min(left, HASHES_KEPT))
+        left -= len(profile.other_hashes)
+        features[name] = profile
+    shares = np.bincount(predicted, minlength=len(classes)) / len(predicted)
+    return Reference(
+        rows=training.rows,
+        holdout_rows=len(truth),
+        features=features,
+        class_shares=dict(zip(classes, shares.tolist(), strict=True)),
+        scores={"accuracy": scores.accuracy, "macro_f1": scores.macro_f1},
+        calibration=calibration_bins(truth, predicted, probabilities),
+    )
