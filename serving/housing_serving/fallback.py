@@ -70,5 +70,5 @@ def retry_delay(failures: int, chance: float) -> float:
         chance: a random number in [0, 1), so that the pods of a model do not all come at once.
 
     """
-    longest = min(LONGEST_RETRY_SECONDS, 2.0 ** (failures - 1))
+    longest = min(LONGEST_RETRY_SECONDS, 2.0 ** min(failures - 1, 10))
     return longest * (0.5 + chance / 2)

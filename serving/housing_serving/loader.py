@@ -71,9 +71,11 @@ class ModelLoader:
         loaded = self._serving.version
         known_good = {*self._cache.versions(), *([loaded] if loaded else [])}
         staging = self._view.staging if self._view else None
-        reasons = [f"version {v} is rejected: {why}" for v, why in rejections.items()]
-        reasons = reasons if self._task.version in rejections else []
-        for link in chain(self._task.version, staging, known_good, rejections):
+        pinned = self._task.version
+        reasons = []
+        if pinned in rejections:
+            reasons.append(f"version {pinned} is rejected: {rejections[pinned]}")
+        for link in chain(pinned, staging, known_good, rejections):
             try:
                 model = self._obtain(link.version, link.level, outage)
             except (BundleError, SourceError, OSError) as error:

@@ -7,11 +7,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from housing_serving.fallback import LEVELS
 from housing_serving.readiness import Serving
+
+# A `_created` series beside every counter would double their number, and nobody reads them.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library gives it no types
 
 _BUCKETS = (
     *(0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075),

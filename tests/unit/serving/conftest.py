@@ -1,0 +1,37 @@
+"""A loaded model and a task, for tests of what stands on them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from housing_core.tasks import ServingTask
+from housing_serving.model import Model, load_model
+from housing_serving.readiness import Serving
+from tests.bundles import tiny_bundle
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> ServingTask:
+    return ServingTask(
+        namespace="tests",
+        name="tiny",
+        track="production",
+        version="1",
+        policy_file=str(tmp_path / "policy.json"),
+        log_uri=str(tmp_path / "log"),
+        model_cache=str(tmp_path / "cache"),
+        max_rows=10,
+    )
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return load_model(tiny_bundle(tmp_path_factory.mktemp("bundle")), "1")
+
+
+@pytest.fixture
+def serving(model: Model) -> Serving:
+    return Serving(model, "Production", datetime(2026, 11, 23, tzinfo=UTC), "")

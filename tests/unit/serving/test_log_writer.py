@@ -1,0 +1,162 @@
+"""The thread that writes the prediction log, on real folders."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from housing_core.storage import StorageError
+from housing_serving import log_writer
+from housing_serving.log_tables import LogEntry
+from housing_serving.log_writer import PredictionLog
+from housing_serving.metrics import Metrics
+
+
+def _entry(rows: int = 1, size: int = 100) -> LogEntry:
+    return LogEntry(
+        request_id="id-1",
+        time=datetime.now(UTC),
+        version="1",
+        track="production",
+        columns=("area",),
+        rows=[{"area": i} for i in range(rows)],
+        classes=["Low"] * rows,
+        probabilities=np.full((rows, 2), 0.5, dtype=np.float32),
+        size=size,
+    )
+
+
+def _rows(folder: Path) -> int:
+    return sum(pq.read_metadata(file).num_rows for file in folder.rglob("*.parquet"))
+
+
+def _written(metrics: Metrics) -> float | None:
+    return metrics.registry.get_sample_value("housing_prediction_log_rows_total")
+
+
+def _dropped(metrics: Metrics, reason: str) -> float | None:
+    return metrics.registry.get_sample_value(
+        "housing_prediction_log_dropped_rows_total", {"reason": reason}
+    )
+
+
+def _wait(holds: Callable[[], Any], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_rows_are_on_disk_within_seconds(tmp_path: Path) -> None:
+    metrics = Metrics()
+    log = PredictionLog(str(tmp_path), "ns.model", metrics)
+    log.start()
+    log.append(_entry(rows=3))
+    assert log.backlog_rows == 3
+    _wait(lambda: _rows(tmp_path) == 3, seconds=2 * log_writer.FLUSH_SECONDS)
+    _wait(lambda: log.backlog_rows == 0)
+    assert _written(metrics) == 3
+    log.close(5)
+
+
+def test_a_large_batch_is_not_kept_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_writer, "FLUSH_SECONDS", 60)
+    log = PredictionLog(str(tmp_path), "ns.model", Metrics())
+    log.start()
+    log.append(_entry(rows=log_writer.FLUSH_ROWS))
+    _wait(lambda: _rows(tmp_path) == log_writer.FLUSH_ROWS)
+    log.close(5)
+
+
+def test_closing_writes_everything_at_once(tmp_path: Path) -> None:
+    metrics = Metrics()
+    log = PredictionLog(str(tmp_path), "ns.model", metrics)
+    log.start()
+    for _ in range(500):
+        log.append(_entry())
+    start = time.monotonic()
+    log.close(5)
+    assert time.monotonic() - start < 4
+    assert _rows(tmp_path) == _written(metrics) == 500
+    assert log.backlog_rows == 0
+
+
+def test_file_names_of_two_writers_differ_and_sort(tmp_path: Path) -> None:
+    for _ in range(2):
+        log = PredictionLog(str(tmp_path), "ns.model", Metrics())
+        log.start()
+        log.append(_entry())
+        log.close(5)
+    names = [file.name for file in sorted(tmp_path.rglob("*.parquet"))]
+    assert len(names) == 2
+    assert all(name.endswith("-000001.parquet") for name in names)
+
+
+def test_rows_wait_for_a_place_that_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_writer, "FLUSH_SECONDS", 0.05)
+    place = tmp_path / "log"
+    place.write_text("a file where the folder should be")
+    metrics = Metrics()
+    log = PredictionLog(str(place), "ns.model", metrics)
+    log.start()
+    log.append(_entry(rows=2))
+    time.sleep(0.3)
+    log.append(_entry(rows=3))
+    assert (log.backlog_rows, _written(metrics)) == (5, 0)
+    place.unlink()
+    _wait(lambda: _rows(place) == 5)
+    assert _dropped(metrics, "backlog_full") is None
+    log.close(5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "size"), [(log_writer.BACKLOG_ROWS // 2, 100), (1, log_writer.BACKLOG_BYTES // 2)]
+)
+def test_a_full_backlog_counts_what_it_cannot_take(tmp_path: Path, rows: int, size: int) -> None:
+    metrics = Metrics()
+    log = PredictionLog(str(tmp_path / "log"), "ns.model", metrics)  # not started: nothing drains
+    entry = _entry(rows, size)
+    for _ in range(5):
+        log.append(entry)
+    assert log.backlog_rows == 2 * rows
+    assert _dropped(metrics, "backlog_full") == 3 * rows
+
+
+def test_what_cannot_be_written_at_shutdown_is_counted_in_time(tmp_path: Path) -> None:
+    place = tmp_path / "log"
+    place.write_text("a file where the folder should be")
+    metrics = Metrics()
+    log = PredictionLog(str(place), "ns.model", metrics)
+    log.start()
+    log.append(_entry(rows=4))
+    start = time.monotonic()
+    log.close(1)
+    assert time.monotonic() - start < 3
+    assert _dropped(metrics, "shutdown") == 4
+
+
+def test_rows_that_parquet_cannot_hold_are_counted_and_the_next_are_written(
+    tmp_path: Path,
+) -> None:
+    metrics = Metrics()
+    log = PredictionLog(str(tmp_path), "ns.model", metrics)
+    log.start()
+    log.append(replace(_entry(), request_id="\ud800"))  # half a surrogate pair is no UTF-8
+    _wait(lambda: _dropped(metrics, "not_encodable") == 1)
+    log.append(_entry())
+    log.close(5)
+    assert _rows(tmp_path) == 1
+
+
+@pytest.mark.parametrize("uri", ["gopher://host/log", "relative/log", "pvc://"])
+def test_a_uri_that_is_no_place_for_a_log_is_refused_at_once(uri: str) -> None:
+    with pytest.raises(StorageError, match=uri):
+        PredictionLog(uri, "ns.model", Metrics())

@@ -1,0 +1,96 @@
+"""From the body of a request to the body of its answer."""
+
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from housing_core.tasks import ServingTask
+from housing_serving.answer import Answer
+from housing_serving.log_tables import LogEntry
+from housing_serving.metrics import Metrics
+from housing_serving.predictor import Predictor
+from housing_serving.problems import Problem
+from housing_serving.readiness import Serving
+
+NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def entries() -> list[LogEntry]:
+    return []
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def predictor(
+    task: ServingTask, serving: Serving, metrics: Metrics, entries: list[LogEntry]
+) -> Predictor:
+    return Predictor(task, lambda: serving, metrics, entries.append)
+
+
+def test_the_answer_says_class_boundaries_and_where_it_comes_from(predictor: Predictor) -> None:
+    body = '{"area": "120 m2", "ilçe": "Kadıköy", "Note": "sea view"}'.encode()
+    content = predictor.answer(body, "id-1", NOW)
+    assert json.loads(content) == {
+        "requestId": "id-1",
+        "modelName": "tests.tiny",
+        "modelVersion": "1",
+        "track": "production",
+        "servingFrom": "Production",
+        "classes": [
+            {"name": "Low", "priceFrom": None, "priceBelow": 2_500_000.0},
+            {"name": "Medium", "priceFrom": 2_500_000.0, "priceBelow": 6_000_000.0},
+            {"name": "High", "priceFrom": 6_000_000.0, "priceBelow": None},
+        ],
+        "ignoredFields": ["Note"],
+        "predictions": [
+            {"class": "High", "probabilities": {"Low": 0.05, "Medium": 0.05, "High": 0.9}}
+        ],
+    }
+    Answer.model_validate_json(content)  # the described type forbids further fields
+
+
+def test_many_listings_are_answered_in_their_order(predictor: Predictor) -> None:
+    body = '[{"rooms": 1}, {"rooms": 5}, {"area": 120, "ilçe": "Kadıköy"}]'.encode()
+    answer = Answer.model_validate_json(predictor.answer(body, "id-1", NOW))
+    assert [prediction.class_ for prediction in answer.predictions] == ["Low", "Medium", "High"]
+
+
+def test_an_answered_request_is_counted_and_logged_as_it_came(
+    predictor: Predictor, metrics: Metrics, entries: list[LogEntry]
+) -> None:
+    predictor.answer(b'[{"rooms": "1", "Note": 3}, {"rooms": 5}]', "id-1", NOW)
+    (entry,) = entries
+    assert (entry.request_id, entry.time, entry.version) == ("id-1", NOW, "1")
+    assert entry.rows == [{"rooms": "1", "Note": 3}, {"rooms": 5}]
+    assert entry.classes == ["Low", "Medium"]
+    np.testing.assert_allclose(
+        entry.probabilities, [[0.9, 0.05, 0.05], [0.05, 0.9, 0.05]], atol=1e-7
+    )
+    for name, count in (("Low", 1), ("Medium", 1), ("High", None)):
+        value = metrics.registry.get_sample_value("housing_predictions_total", {"class": name})
+        assert value == count
+
+
+@pytest.mark.parametrize("body", [b"[]", b"nonsense", b'{"area": "large"}', b'{"Area": 1}'])
+def test_a_refused_request_is_neither_counted_nor_logged(
+    predictor: Predictor, metrics: Metrics, entries: list[LogEntry], body: bytes
+) -> None:
+    with pytest.raises(Problem):
+        predictor.answer(body, "id-1", NOW)
+    assert entries == []
+    assert not next(iter(metrics.predictions.collect())).samples
+
+
+def test_without_a_model_the_answer_is_503(task: ServingTask, metrics: Metrics) -> None:
+    predictor = Predictor(task, Serving, metrics, lambda _: None)
+    with pytest.raises(Problem) as caught:
+        predictor.answer(b"{}", "id-1", NOW)
+    assert caught.value.status == 503
+    assert caught.value.detail.startswith("no model is loaded yet")

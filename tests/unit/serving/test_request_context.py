@@ -1,0 +1,69 @@
+"""The middleware around every request."""
+
+import asyncio
+import re
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from housing_serving.metrics import Metrics
+from housing_serving.request_context import RequestContext
+
+
+async def _echo(scope: Scope, receive: Receive, send: Send) -> None:
+    request_id = Request(scope).state.request_id
+    await PlainTextResponse(request_id, status_code=418)(scope, receive, send)
+
+
+def _ask(
+    metrics: Metrics, path: str, headers: dict[str, str], *, draining: bool = False
+) -> tuple[dict[str, str], str]:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
+    }
+    asyncio.run(RequestContext(_echo, metrics, lambda: draining)(scope, receive, send))
+    received = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return received, sent[1]["body"].decode()
+
+
+@pytest.mark.parametrize("request_id", ["a", "0af7651916cd43dd-8448eb211c80319c", "x" * 128])
+def test_a_sane_request_id_is_kept_and_echoed(request_id: str) -> None:
+    headers, body = _ask(Metrics(), "/predict", {"x-request-id": request_id})
+    assert headers["x-request-id"] == body == request_id
+
+
+@pytest.mark.parametrize("request_id", ["", "two words", "x" * 129, "bad\r\nheader", "ş"])
+def test_any_other_is_replaced(request_id: str) -> None:
+    ids = {
+        _ask(Metrics(), "/predict", {"x-request-id": request_id.encode().decode("latin-1")})[1]
+        for _ in range(2)
+    }
+    assert len(ids) == 2
+    assert all(re.fullmatch(r"[0-9a-f]{32}", one) for one in ids)
+
+
+def test_only_requests_for_predictions_are_counted() -> None:
+    metrics = Metrics()
+    _ask(metrics, "/health/ready", {})
+    _ask(metrics, "/predict", {})
+    sample = metrics.registry.get_sample_value
+    assert sample("housing_requests_total", {"code": "418"}) == 1
+
+
+def test_connections_are_closed_behind_answers_while_draining() -> None:
+    assert _ask(Metrics(), "/predict", {}, draining=True)[0]["connection"] == "close"
+    assert "connection" not in _ask(Metrics(), "/predict", {})[0]
