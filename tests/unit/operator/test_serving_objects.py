@@ -1,0 +1,138 @@
+"""The objects of a track."""
+
+import json
+
+from housing_core.tasks import ServingTask
+from housing_operator.resources.children import children
+from tests.unit.operator.blueprints import (
+    blueprint,
+    container_of,
+    environment_of,
+    only,
+    pod_of,
+    serving,
+)
+
+
+def built(plan=None, **blocks):
+    return children(blueprint(**blocks), plan or serving())
+
+
+def task_of(body):
+    return ServingTask.model_validate_json(environment_of(body)["HOUSING_TASK"])
+
+
+def test_the_pod_template_pins_the_number_of_the_version():
+    deployment = only(built(), "Deployment", "istanbul-production")
+    assert task_of(deployment).version == "3"
+    assert task_of(deployment).track == "production"
+    assert pod_of(deployment)["metadata"]["labels"]["housing-operator.dev/version"] == "3"
+    assert task_of(only(built(), "Deployment", "istanbul-staging")).version == "4"
+
+
+def test_no_old_pod_goes_before_a_new_one_is_ready():
+    deployment = only(built(), "Deployment", "istanbul-production")
+    assert deployment["spec"]["strategy"] == {
+        "type": "RollingUpdate",
+        "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
+    }
+    container = container_of(deployment)
+    assert container["readinessProbe"]["httpGet"] == {"path": "/health/ready", "port": "http"}
+    assert container["livenessProbe"]["httpGet"] == {"path": "/health/live", "port": "http"}
+    assert container["startupProbe"]["httpGet"] == {"path": "/health/live", "port": "http"}
+    pause = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert 0 < pause < pod_of(deployment)["spec"]["terminationGracePeriodSeconds"]
+
+
+def test_the_selectors_meet_the_pods_of_their_track_and_no_others():
+    bodies = built()
+    for track, other in (("production", "staging"), ("staging", "production")):
+        deployment = only(bodies, "Deployment", f"istanbul-{track}")
+        selector = only(bodies, "Service", f"istanbul-{track}")["spec"]["selector"]
+        assert deployment["spec"]["selector"]["matchLabels"] == selector
+        assert selector.items() <= pod_of(deployment)["metadata"]["labels"].items()
+        others = pod_of(only(bodies, "Deployment", f"istanbul-{other}"))["metadata"]["labels"]
+        assert not selector.items() <= others.items()
+        assert "housing-operator.dev/version" not in selector
+
+
+def test_the_service_answers_on_8080():
+    service = only(built(), "Service", "istanbul-production")
+    assert [port["port"] for port in service["spec"]["ports"]] == [8080]
+
+
+def test_the_policy_is_a_mounted_folder_that_can_change_without_new_pods():
+    status = {
+        "rejectedVersions": [
+            {"version": number, "reason": "r", "time": "2026-01-01T00:00:00Z"}
+            for number in ("10", "2")
+        ]
+    }
+    before, after = built(), built(serving(status=status))
+    policy = only(after, "ConfigMap", "istanbul-serving-policy-production")["data"]["policy.json"]
+    assert json.loads(policy) == {"confirmed_version": "3", "rejected_versions": ["2", "10"]}
+    deployment = only(after, "Deployment", "istanbul-production")
+    assert deployment == only(before, "Deployment", "istanbul-production")
+    (mount,) = [m for m in container_of(deployment)["volumeMounts"] if m["name"] == "policy"]
+    assert "subPath" not in mount
+    assert task_of(deployment).policy_file == f"{mount['mountPath']}/policy.json"
+
+
+def test_an_unconfirmed_rollout_has_no_confirmed_version_in_its_policy():
+    policy = only(built(), "ConfigMap", "istanbul-serving-policy-staging")["data"]["policy.json"]
+    assert json.loads(policy)["confirmed_version"] is None
+
+
+def test_without_a_place_for_the_log_the_operator_makes_a_claim_for_log_and_copies():
+    bodies = built()
+    claim = only(bodies, "PersistentVolumeClaim", "istanbul-serving")
+    assert claim["spec"] == {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "5Gi"}},
+    }
+    task = task_of(only(bodies, "Deployment", "istanbul-production"))
+    assert task.log_uri == "pvc://istanbul-serving/predictions-log"
+    assert task.model_cache == "/mnt/claims/istanbul-serving/models"
+
+
+def test_the_claim_is_as_the_spec_says():
+    log = {"size": "50Gi", "storageClassName": "efs", "accessMode": "ReadWriteMany"}
+    bodies = built(serving={"predictionLog": log})
+    claim = only(bodies, "PersistentVolumeClaim", "istanbul-serving")["spec"]
+    assert claim["accessModes"] == ["ReadWriteMany"]
+    assert claim["storageClassName"] == "efs"
+    assert claim["resources"]["requests"]["storage"] == "50Gi"
+    assert "affinity" not in pod_of(only(bodies, "Deployment", "istanbul-production"))["spec"]
+
+
+def test_a_log_in_s3_needs_no_claim_and_the_copies_live_with_the_pod():
+    bodies = built(serving={"predictionLog": {"uri": "s3://bucket/log"}})
+    assert not [b for b in bodies if b["kind"] == "PersistentVolumeClaim"]
+    deployment = only(bodies, "Deployment", "istanbul-production")
+    assert {"name": "cache", "emptyDir": {}} in pod_of(deployment)["spec"]["volumes"]
+    assert {"name": "cache", "mountPath": task_of(deployment).model_cache} in container_of(
+        deployment
+    )["volumeMounts"]
+    assert "affinity" not in pod_of(deployment)["spec"]
+
+
+def test_a_log_on_the_users_claim_leaves_everything_else_of_it_alone():
+    bodies = built(serving={"predictionLog": {"uri": "pvc://shared/log"}})
+    assert not [b for b in bodies if b["kind"] == "PersistentVolumeClaim"]
+    deployment = only(bodies, "Deployment", "istanbul-production")
+    assert task_of(deployment).log_uri == "pvc://shared/log"
+    assert not task_of(deployment).model_cache.startswith("/mnt/claims")
+    assert "affinity" in pod_of(deployment)["spec"]
+
+
+def test_several_replicas_have_a_disruption_budget_and_one_has_none():
+    assert not [b for b in built() if b["kind"] == "PodDisruptionBudget"]
+    bodies = built(serving={"production": {"replicas": 3}})
+    budget = only(bodies, "PodDisruptionBudget", "istanbul-production")
+    assert budget["spec"]["maxUnavailable"] == 1
+    assert only(bodies, "Deployment", "istanbul-production")["spec"]["replicas"] == 3
+
+
+def test_a_track_without_a_version_has_nothing():
+    bodies = built(serving(staging=None))
+    assert not [b for b in bodies if "staging" in b["metadata"]["name"]]

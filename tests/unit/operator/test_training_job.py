@@ -1,0 +1,81 @@
+"""The Job of one attempt."""
+
+import pytest
+
+from housing_operator.resources.training_job import training_job
+from tests.unit.operator.blueprints import blueprint, container_of, pod_of, start
+
+
+def job(**blocks):
+    of = blueprint(**blocks)
+    return training_job(of, start(of))
+
+
+def test_bad_data_ends_the_job_and_a_disruption_does_not_count():
+    spec = job()["spec"]
+    assert spec["backoffLimit"] == 3
+    assert spec["template"]["spec"]["restartPolicy"] == "Never"
+    by_action = {rule["action"]: rule for rule in spec["podFailurePolicy"]["rules"]}
+    codes = by_action["FailJob"]["onExitCodes"]
+    assert codes == {"containerName": "training", "operator": "In", "values": [65]}
+    assert by_action["Ignore"]["onPodConditions"] == [
+        {"type": "DisruptionTarget", "status": "True"}
+    ]
+
+
+def test_the_timeout_of_the_spec_ends_the_job():
+    assert job()["spec"]["activeDeadlineSeconds"] == 7200
+    assert job(training={"timeout": "1h30m"})["spec"]["activeDeadlineSeconds"] == 5400
+
+
+def test_the_termination_message_is_the_programs_own():
+    assert container_of(job())["terminationMessagePolicy"] == "File"
+
+
+def test_defaults_fit_the_seeds_recipe_on_the_real_listings():
+    assert container_of(job())["resources"] == {
+        "requests": {"cpu": "500m", "memory": "1Gi"},
+        "limits": {"memory": "4Gi"},
+    }
+
+
+def test_the_secret_of_the_dataset_becomes_variables():
+    dataset = {
+        "uri": "s3://bucket/listings",
+        "target": {"column": "price"},
+        "credentials": {"secretRef": {"name": "aws"}},
+    }
+    assert container_of(job(dataset=dataset))["envFrom"] == [{"secretRef": {"name": "aws"}}]
+    assert "envFrom" not in container_of(job())
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/a", "https://example.com/a.csv", "/data/a.csv"])
+def test_a_dataset_that_is_on_no_claim_mounts_none_and_may_run_on_any_node(uri):
+    body = job(dataset={"uri": uri, "target": {"column": "price"}})
+    pod = pod_of(body)["spec"]
+    assert [volume["name"] for volume in pod["volumes"]] == ["tmp"]
+    assert "affinity" not in pod
+
+
+def test_the_claim_of_the_dataset_is_mounted_read_only():
+    mounts = container_of(job())["volumeMounts"]
+    assert {"name": "claim-0", "mountPath": "/mnt/claims/listings", "readOnly": True} in mounts
+    claims = [v["persistentVolumeClaim"] for v in pod_of(job())["spec"]["volumes"][1:]]
+    assert claims == [{"claimName": "listings"}]
+
+
+def test_a_pod_with_a_claim_of_one_node_stays_with_its_models_others():
+    template = pod_of(job())
+    (term,) = template["spec"]["affinity"]["podAffinity"][
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ]
+    assert term["topologyKey"] == "kubernetes.io/hostname"
+    # The scheduler lets the first pod choose only when its own labels match its own term.
+    assert term["labelSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+
+
+def test_a_claim_that_many_nodes_can_mount_binds_to_none():
+    of = blueprint(many_nodes=frozenset({"listings"}))
+    template = pod_of(training_job(of, start(of)))
+    assert "affinity" not in template["spec"]
+    assert "housing-operator.dev/one-node" not in template["metadata"]["labels"]

@@ -1,0 +1,260 @@
+"""Objects of the API server → what the planner knows of Jobs, pods and tracks."""
+
+import pytest
+
+from housing_core.tasks import ServingHealth, TrainingOutcome
+from housing_operator.resources.children import children
+from housing_operator.resources.training_job import training_job
+from housing_operator.views import (
+    answers_for,
+    is_serving,
+    is_waiting,
+    job_state,
+    track_state,
+    trouble,
+)
+from tests.unit.operator.blueprints import blueprint, only, pod_of, serving, start
+
+OUTCOME = TrainingOutcome(outcome="InvalidData", message="column 'price' is not in the data")
+
+
+def job(*conditions):
+    of = blueprint()
+    body = training_job(of, start(of))
+    body["metadata"]["uid"] = "job-uid"
+    body["status"] = {"conditions": list(conditions)}
+    return body
+
+
+def condition(kind, status="True", **fields):
+    return {"type": kind, "status": status, **fields}
+
+
+def pod(name="p", created="2026-01-01T00:00:00Z", of=None, **status):
+    template = pod_of(of or job())
+    metadata = {
+        **template["metadata"],
+        "name": name,
+        "namespace": "homes",
+        "uid": name,
+        "creationTimestamp": created,
+        "ownerReferences": [{"uid": "job-uid", "controller": True}],
+    }
+    return {"kind": "Pod", "metadata": metadata, "spec": template["spec"], "status": status}
+
+
+def ended(code=0, message="", finished="2026-01-01T00:10:00Z", **fields):
+    terminated = {"exitCode": code, "message": message, "finishedAt": finished, **fields}
+    return {"containerStatuses": [{"name": "training", "state": {"terminated": terminated}}]}
+
+
+def waiting(reason, message="", **last_state):
+    status = {"name": "training", "state": {"waiting": {"reason": reason, "message": message}}}
+    return {"containerStatuses": [{**status, "lastState": last_state}]}
+
+
+def test_a_job_without_conditions_runs():
+    state = job_state(job(), [pod(phase="Running")])
+    assert (state.finished, state.succeeded, state.outcome, state.message) == (
+        *(False, False, None),
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    ("conditions", "finished", "succeeded"),
+    [
+        ([condition("Complete")], True, True),
+        ([condition("Failed", reason="BackoffLimitExceeded")], True, False),
+        ([condition("Complete", "False")], False, False),
+        ([condition("FailureTarget")], False, False),
+        ([condition("SuccessCriteriaMet"), condition("Complete")], True, True),
+    ],
+)
+def test_a_job_is_finished_when_its_condition_says_so(conditions, finished, succeeded):
+    state = job_state(job(*conditions), [])
+    assert (state.finished, state.succeeded) == (finished, succeeded)
+
+
+def test_the_outcome_is_of_the_pod_that_ended_last():
+    first = TrainingOutcome(outcome="Failed", message="first")
+    pods = [
+        pod("b", **ended(65, OUTCOME.to_termination_message(), "2026-01-01T00:20:00Z")),
+        pod("a", **ended(1, first.to_termination_message(), "2026-01-01T00:10:00Z")),
+    ]
+    assert job_state(job(condition("Failed")), pods).outcome == OUTCOME
+
+
+def test_a_killed_pod_leaves_no_outcome_and_says_why():
+    state = job_state(job(condition("Failed")), [pod(**ended(137, "", reason="OOMKilled"))])
+    assert state.outcome is None
+    assert state.message == (
+        "OOMKilled: the training program used more memory than its limit of 4Gi: "
+        "raise resources.limits.memory"
+    )
+
+
+def test_pods_of_other_jobs_do_not_count():
+    other = pod(**ended(65, OUTCOME.to_termination_message()))
+    other["metadata"]["ownerReferences"][0]["uid"] = "another"
+    state = job_state(job(), [other])
+    assert (state.outcome, state.message) == (None, "")
+
+
+def test_a_job_without_a_pod_says_what_the_events_say():
+    name = job()["metadata"]["name"]
+    warning = "FailedCreate: exceeded quota"
+    assert job_state(job(), [], {name: warning}).message == warning
+
+
+def test_the_jobs_own_message_is_the_last_resort():
+    failed = condition("Failed", reason="DeadlineExceeded", message="Job was active too long")
+    state = job_state(job(failed), [])
+    assert (state.reason, state.message) == ("DeadlineExceeded", "Job was active too long")
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ({"phase": "Running"}, ""),
+        (waiting("ContainerCreating"), ""),
+        (
+            waiting("ImagePullBackOff", 'Back-off pulling image "x"'),
+            'ImagePullBackOff: Back-off pulling image "x"',
+        ),
+        (waiting("CreateContainerConfigError", 'secret "s" not found'), 'secret "s" not found'),
+        (
+            waiting("CrashLoopBackOff", "back-off 40s", terminated={"exitCode": 1, "message": "E"}),
+            "exit code 1: E",
+        ),
+        (ended(65, OUTCOME.to_termination_message()), "exit code 65: column 'price'"),
+        (ended(0, OUTCOME.to_termination_message()), ""),
+        (ended(2), "exit code 2"),
+        (
+            {
+                "conditions": [
+                    condition("PodScheduled", "False", reason="Unschedulable", message="0/1 nodes")
+                ]
+            },
+            "Unschedulable: 0/1 nodes",
+        ),
+        (
+            {"phase": "Failed", "reason": "Evicted", "message": "low on disk"},
+            "Evicted: low on disk",
+        ),
+        (ended(1, "line one\n  line two"), "exit code 1: line one line two"),
+        (ended(1, "x" * 5000), "…"),
+    ],
+)
+def test_why_a_pod_does_not_run(status, expected):
+    found = trouble(pod(**status))
+    assert expected in found
+    assert bool(found) == bool(expected)
+    assert len(found) <= 600
+
+
+def test_a_job_or_pod_waits_while_it_has_not_begun_and_does_not_say_why():
+    assert is_waiting(job(), [])
+    assert not is_waiting(job(), [pod()])
+    assert not is_waiting(job(condition("Failed")), [])
+    assert is_waiting(pod(phase="Pending"), [])
+    assert not is_waiting(pod(phase="Running"), [])
+    assert not is_waiting(pod(phase="Pending", **waiting("ErrImagePull", "no such image")), [])
+
+
+def deployment(desired=1, generation=2, **status):
+    body = only(children(blueprint(), serving()), "Deployment", "istanbul-production")
+    body["metadata"]["generation"] = generation
+    body["spec"]["replicas"] = desired
+    body["status"] = status
+    return body
+
+
+def counts(replicas=1, updated=1, available=1, observed=2):
+    return {
+        "replicas": replicas,
+        "updatedReplicas": updated,
+        "availableReplicas": available,
+        "observedGeneration": observed,
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "rolled_out"),
+    [
+        (deployment(**counts()), True),
+        (deployment(), False),
+        (deployment(**counts(observed=1)), False),
+        (deployment(**counts(replicas=2)), False),
+        (deployment(**counts(updated=0)), False),
+        (deployment(**counts(available=0)), False),
+        (deployment(desired=3, **counts(3, 3, 3)), True),
+        (deployment(desired=3, **counts(3, 3, 2)), False),
+    ],
+)
+def test_a_rollout_has_finished_when_every_pod_is_new_and_available(body, rolled_out):
+    state = track_state(body, [], {})
+    assert state.rolled_out is rolled_out
+    assert state.pinned_version == "3"
+    assert state.replicas == body["spec"]["replicas"]
+
+
+def test_no_deployment_is_no_track():
+    state = track_state(None, [], {})
+    assert (state.pinned_version, state.rolled_out, state.pods) == (None, False, ())
+
+
+def test_a_quota_that_keeps_pods_away_is_said():
+    failure = condition("ReplicaFailure", reason="FailedCreate", message="exceeded quota")
+    assert track_state(deployment(conditions=[failure]), [], {}).message == (
+        "FailedCreate: exceeded quota"
+    )
+
+
+def health(**fields):
+    return ServingHealth.model_validate(
+        {
+            "status": "ok",
+            "model_name": "homes.istanbul",
+            "track": "production",
+            "pinned_version": "3",
+            "version": "3",
+            **fields,
+        }
+    )
+
+
+def test_pods_come_with_their_own_answers_and_those_that_go_are_left_out():
+    pods = [
+        pod("new", "2026-01-02T00:00:00Z", deployment(), phase="Pending"),
+        pod("old", "2026-01-01T00:00:00Z", deployment(), conditions=[condition("Ready")]),
+        pod("gone", "2026-01-01T00:00:00Z", deployment()),
+    ]
+    pods[2]["metadata"]["deletionTimestamp"] = "2026-01-02T00:00:00Z"
+    state = track_state(deployment(), pods, {"old": health()}, {"new": "FailedMount: no volume"})
+    old, new = state.pods
+    assert (old.name, old.ready, old.health, old.pinned_version) == ("old", True, health(), "3")
+    assert (new.name, new.ready, new.health) == ("new", False, None)
+    assert new.message == "FailedMount: no volume"
+    assert state.answering("3") == (old,)
+
+
+def test_pods_are_told_by_track():
+    body = pod(of=deployment())
+    assert is_serving(body, "production")
+    assert not is_serving(body, "staging")
+    assert not is_serving(pod(), "production")
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, True),
+        ({"model_name": "other.istanbul"}, False),
+        ({"track": "staging"}, False),
+        ({"pinned_version": "2"}, False),
+        ({"version": "2"}, True),
+    ],
+)
+def test_an_answer_of_another_pod_at_the_same_address_does_not_count(fields, expected):
+    assert answers_for(pod(of=deployment()), health(**fields), "homes.istanbul") is expected
