@@ -16,7 +16,11 @@ from housing_operator.resources.serving import serving_claim, track_objects
 
 def children(blueprint: Blueprint, plan: Plan) -> list[dict[str, Any]]:
     """The objects in the order in which they are made, each with owner, labels and digest."""
-    bodies = [*_service_accounts(blueprint), *rights(blueprint), *network_policies(blueprint)]
+    bodies = [
+        *_service_accounts(blueprint),
+        *rights(blueprint.model, blueprint.spec),
+        *network_policies(blueprint),
+    ]
     rejected = [entry.version for entry in plan.status.rejected_versions]
     tracks = [
         body

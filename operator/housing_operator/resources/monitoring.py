@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from housing_core.api import GROUP, PLURAL
+from housing_core.api import GROUP, PLURAL, HousingModelSpec
 from housing_core.api.base import parse_duration
 from housing_core.tasks import MonitoringTask
+from housing_operator.observation import Model
 from housing_operator.resources.blueprint import Blueprint
 from housing_operator.resources.labels import labels
 from housing_operator.resources.names import component_name
@@ -27,18 +28,18 @@ RESOURCES = {
 }
 
 
-def rights(blueprint: Blueprint) -> list[dict[str, Any]]:
+def rights(model: Model, spec: HousingModelSpec) -> list[dict[str, Any]]:
     """Role and RoleBinding: read this HousingModel, and write its status.
 
     RBAC ends at the status; the chart's admission policy holds the monitor to `status.drift`.
     """
-    name = component_name(blueprint.name, "monitoring")
-    metadata = {"name": name, "labels": labels(blueprint.name, "monitoring")}
-    only_this = {"apiGroups": [GROUP], "resourceNames": [blueprint.name]}
+    name = component_name(model.name, "monitoring")
+    metadata = {"name": name, "labels": labels(model.name, "monitoring")}
+    only_this = {"apiGroups": [GROUP], "resourceNames": [model.name]}
     account = {
         "kind": "ServiceAccount",
-        "name": blueprint.spec.monitoring.service_account_name or name,
-        "namespace": blueprint.model.namespace,
+        "name": spec.monitoring.service_account_name or name,
+        "namespace": model.namespace,
     }
     return [
         {
