@@ -44,4 +44,7 @@ def configure(level: str = "INFO") -> None:
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("urllib3", "mlflow"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+        logger = logging.getLogger(noisy)
+        logger.setLevel(logging.WARNING)
+        logger.handlers.clear()  # mlflow brings its own, which does not write JSON
+        logger.propagate = True

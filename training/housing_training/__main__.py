@@ -43,6 +43,7 @@ def main() -> int:
     parser.add_argument("--version", action="version", version=__version__)
     parser.parse_args()
     logs.configure()
+    logging.captureWarnings(True)  # one JSON object a line, whoever speaks
     outcome = _train()
     level = logging.INFO if EXIT_CODES[outcome.outcome] == 0 else logging.ERROR
     logger.log(level, outcome.message, extra={"outcome": outcome.outcome})

@@ -22,6 +22,7 @@ UNSEEN = "a value that training has not seen"
 
 
 def make_schema(
+    *,
     model_name: str,
     target: str,
     columns: Columns,

@@ -16,6 +16,7 @@ from housing_training.target import Prices, classify
 def compare(
     bundle: Path,
     version: str,
+    *,
     holdout: Listings,
     prices: Prices,
     answers: Answers,

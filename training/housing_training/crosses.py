@@ -150,7 +150,8 @@ def _determined(inner: Codes, outer: Codes) -> bool:
 def _table(inner: Codes, outer: Codes) -> np.ndarray[Any, np.dtype[np.int64]]:
     rows, columns = int(inner.max()) + 1, int(outer.max()) + 1
     table = np.bincount(inner * columns + outer, minlength=rows * columns).reshape(rows, columns)
-    return table[table.sum(axis=1) > 0]
+    present: np.ndarray[Any, np.dtype[np.int64]] = table[table.sum(axis=1) > 0]
+    return present
 
 
 def _cross(names: list[str], taken: set[str]) -> Cross:

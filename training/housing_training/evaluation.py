@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -86,6 +85,7 @@ def calibration_bins(
 def baseline_scores(
     features: sparse.csr_matrix[Any],
     labels: Classes,
+    *,
     holdout: sparse.csr_matrix[Any],
     truth: Classes,
     classes: int,
@@ -121,9 +121,11 @@ def metrics(scores: Scores, baseline: Scores) -> dict[str, float]:
     return found
 
 
-def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
+def rank_correlation(
+    first: np.ndarray[Any, np.dtype[np.float64]], second: np.ndarray[Any, np.dtype[np.float64]]
+) -> float | None:
     """Spearman's rank correlation, -1 to 1; None where one side is constant."""
-    ranks = [_ranks(np.asarray(values, np.float64)) for values in (first, second)]
+    ranks = [_ranks(values) for values in (first, second)]
     if len(first) < 2 or any(values.std() == 0 for values in ranks):
         return None
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])

@@ -68,6 +68,7 @@ class TrainingJob:
 
     @property
     def run_id(self) -> str | None:
+        """Id of the MLflow run, once there is one."""
         return self.run.run_id if self.run else None
 
     def train(self) -> TrainingOutcome:
@@ -107,8 +108,14 @@ class TrainingJob:
             self._end(run, message)
             return self._outcome("NoNewData", message)
         with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary)
-            version = self._train_rows(run, rows, files, production, new_rows, folder)
+            version = self._train_rows(
+                run,
+                rows,
+                files=files,
+                production=production,
+                new_rows=new_rows,
+                folder=Path(temporary),
+            )
         return self._outcome("Registered", self.progress.messages[-1], version)
 
     def fail(self, outcome: Outcome, message: str) -> TrainingOutcome:
@@ -125,6 +132,7 @@ class TrainingJob:
         self,
         run: TrainingRun,
         rows: Rows,
+        *,
         files: list[DataFile],
         production: Production,
         new_rows: int,
@@ -133,7 +141,14 @@ class TrainingJob:
         task, spec, progress = self.task, self.task.training, self.progress
         with progress.stage("encode"):
             kept = production.kept_boundaries(task.dataset.target, progress)
-            encoded = encode_rows(rows, task.dataset, spec, task.model_name, kept, progress)
+            encoded = encode_rows(
+                rows,
+                task.dataset,
+                spec,
+                model_name=task.model_name,
+                kept_boundaries=kept,
+                progress=progress,
+            )
         with progress.stage("resample"):
             features, labels = rebalance(encoded, spec, progress)
         with progress.stage("grow"):
@@ -148,9 +163,9 @@ class TrainingJob:
                 rows.listings.take(rows.holdout),
                 rows.prices[rows.holdout],
                 evaluated.answers,
-                encoded.schema.boundaries,
-                folder,
-                progress,
+                boundaries=encoded.schema.boundaries,
+                folder=folder,
+                progress=progress,
             )
         parts.write_part(bundle, parts.SCHEMA_FILE, encoded.schema)
         parts.write_part(bundle, parts.REFERENCE_FILE, evaluated.reference)
@@ -175,15 +190,15 @@ class TrainingJob:
         )
         parts.write_part(bundle, parts.SUMMARY_FILE, summary)
         with progress.stage("register"):
-            self._log(run, encoded, evaluated, summary, rows, files)
+            self._log(run, encoded, evaluated, summary=summary, rows=rows, files=files)
             write_model(bundle, encoded.schema, golden, folder / "model")
             version = register(
                 self.registry,
                 run,
-                task.model_name,
-                task.key,
                 folder / "model",
-                {"trigger": task.trigger, "macro_f1": f"{summary.scores.macro_f1:.4f}"},
+                model=task.model_name,
+                key=task.key,
+                tags={"trigger": task.trigger, "macro_f1": f"{summary.scores.macro_f1:.4f}"},
             )
         self._end(run, _in_words(version, summary))
         return version
@@ -240,6 +255,7 @@ class TrainingJob:
         run: TrainingRun,
         encoded: Encoded,
         evaluated: Evaluated,
+        *,
         summary: Summary,
         rows: Rows,
         files: list[DataFile],
@@ -283,7 +299,7 @@ class TrainingJob:
         run.log_dataset(task.dataset.uri, summary.dataset_fingerprint, len(files), summary.rows)
 
     def _end(self, run: TrainingRun, message: str) -> None:
-        self.progress.say(message)
+        self.progress.messages.append(message)
         run.upload(MESSAGES_ARTIFACT, "\n".join(self.progress.messages).encode())
         run.end()
 

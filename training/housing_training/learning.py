@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,6 @@ TIE = 1e-9
 """Below this distance of the two best classes either may be named: sums differ in their last bit."""
 
 Matrix = sparse.csr_matrix[Any]
-GrowForest = Callable[[Matrix, Classes], RandomForestClassifier]
 
 
 class ExportError(Exception):
@@ -90,6 +89,7 @@ def encode_rows(
     rows: Rows,
     dataset: Dataset,
     training: Training,
+    *,
     model_name: str,
     kept_boundaries: Sequence[float] | None,
     progress: Progress,
@@ -145,14 +145,14 @@ def encode_rows(
     )
     return Encoded(
         schema=make_schema(
-            model_name,
-            target.column,
-            columns,
-            crosses,
-            target.classes,
-            boundaries,
-            learned,
-            typed,
+            model_name=model_name,
+            target=target.column,
+            columns=columns,
+            crosses=crosses,
+            classes=target.classes,
+            boundaries=boundaries,
+            training=learned,
+            typed=typed,
         ),
         columns=columns,
         crosses=crosses,
@@ -210,18 +210,17 @@ def evaluate(
         baseline=baseline_scores(
             encoded.training,
             encoded.labels,
-            encoded.holdout,
-            encoded.truth,
-            len(classes),
-            training.seed,
+            holdout=encoded.holdout,
+            truth=encoded.truth,
+            classes=len(classes),
+            seed=training.seed,
         ),
         reference=make_reference(
             encoded.typed_training,
             encoded.truth,
-            answers.labels,
-            answers.probabilities,
-            classes,
-            scores,
+            answers,
+            classes=classes,
+            scores=scores,
         ),
     )
 

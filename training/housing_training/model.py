@@ -22,7 +22,7 @@ GOLDEN_TOLERANCE = 1e-5
 BATCH_ROWS = 1024
 
 
-class HousingClassifier(mlflow.pyfunc.PythonModel):
+class HousingClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow has no types
     """Answers a frame of raw listings.
 
     Columns may be missing or hold missing values, numbers may be text as in the training data,
@@ -52,15 +52,11 @@ class HousingClassifier(mlflow.pyfunc.PythonModel):
         )
         self._check_golden_rows(json.loads((bundle / "golden.json").read_text("utf-8")))
 
-    def predict(
-        self, context: Any, model_input: Any, params: dict[str, Any] | None = None
-    ) -> pd.DataFrame:
+    def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:
         """Classify listings.
 
         Args:
-            context: MLflow's; not used.
-            model_input: (rows, columns) frame, or what `pandas.DataFrame` makes one of.
-            params: none are known.
+            model_input: (rows, columns) raw listings.
 
         Returns:
             (rows, 1 + classes): `class`, and `probability_<class>` of each class.
@@ -69,14 +65,15 @@ class HousingClassifier(mlflow.pyfunc.PythonModel):
             ValueError: naming column and value, for one that its column cannot take.
 
         """
-        frame = pd.DataFrame(model_input)
-        names = [name for name, _ in self.columns if name in frame.columns]
+        names = [name for name, _ in self.columns if name in model_input.columns]
         listings = [
             dict(zip(names, values, strict=True))
-            for values in zip(*(_python_values(frame[name]) for name in names), strict=True)
-        ] or [{}] * len(frame)
+            for values in zip(*(_python_values(model_input[name]) for name in names), strict=True)
+        ] or [{}] * len(model_input)
         labels, probabilities = self._answer(listings)
-        answer = pd.DataFrame({"class": [self.classes[label] for label in labels]}, frame.index)
+        answer = pd.DataFrame(
+            {"class": [self.classes[label] for label in labels]}, model_input.index
+        )
         for position, name in enumerate(self.classes):
             answer[f"probability_{name}"] = probabilities[:, position]
         return answer

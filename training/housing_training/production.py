@@ -87,6 +87,7 @@ class Production:
         holdout: Listings,
         prices: Prices,
         answers: Answers,
+        *,
         boundaries: Sequence[float],
         folder: Path,
         progress: Progress,
@@ -109,7 +110,14 @@ class Production:
             bundle = patiently(
                 lambda: self.registry.download_bundle(self.model, number, folder / "champion")
             )
-            return compare(bundle, number, holdout, prices, answers, boundaries)
+            return compare(
+                bundle,
+                number,
+                holdout=holdout,
+                prices=prices,
+                answers=answers,
+                boundaries=boundaries,
+            )
         except (NotInRegistryError, BundleError) as error:
             progress.say(f"no comparison with version {number}: {error}")
             return None

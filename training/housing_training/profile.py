@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from sklearn.utils import murmurhash3_32
@@ -17,6 +16,7 @@ from housing_core.bundle import (
 )
 from housing_training.evaluation import calibration_bins
 from housing_training.features import Floats, TextColumn, TypedRows
+from housing_training.scoring import Answers
 from housing_training.target import Classes
 
 BINS = 10
@@ -100,8 +100,8 @@ def categorical_profile(column: TextColumn, hashes: int = HASHES_KEPT) -> Catego
 def make_reference(
     training: TypedRows,
     truth: Classes,
-    predicted: Classes,
-    probabilities: np.ndarray[Any, Any],
+    answers: Answers,
+    *,
     classes: Sequence[str],
     scores: Scores,
 ) -> Reference:
@@ -110,8 +110,7 @@ def make_reference(
     Args:
         training: typed rows of the training part.
         truth: (holdout rows,) class index.
-        predicted: (holdout rows,) class index.
-        probabilities: (holdout rows, classes).
+        answers: of the graph on the holdout.
         classes: their names.
         scores: on the holdout.
 
@@ -124,12 +123,12 @@ def make_reference(
         profile = categorical_profile(column, min(left, HASHES_KEPT))
         left -= len(profile.other_hashes)
         features[name] = profile
-    shares = np.bincount(predicted, minlength=len(classes)) / len(predicted)
+    shares = np.bincount(answers.labels, minlength=len(classes)) / len(answers.labels)
     return Reference(
         rows=training.rows,
         holdout_rows=len(truth),
         features=features,
         class_shares=dict(zip(classes, shares.tolist(), strict=True)),
         scores={"accuracy": scores.accuracy, "macro_f1": scores.macro_f1},
-        calibration=calibration_bins(truth, predicted, probabilities),
+        calibration=calibration_bins(truth, answers.labels, answers.probabilities),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import re
 import zlib
 from collections import Counter
@@ -84,7 +85,8 @@ class Cells:
 def cells(frame: pd.DataFrame, column: str) -> Cells:
     """A column of `Listings.frame`."""
     categories = frame[column].array
-    assert isinstance(categories, pd.Categorical)
+    if not isinstance(categories, pd.Categorical):
+        raise TypeError(f"column {column!r} is not dictionary-encoded")
     return Cells(categories.codes.astype(np.int64), list(categories.categories))
 
 
@@ -275,9 +277,7 @@ def _as_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _as_text(value: Any) -> str | None:
-    if (
-        value is None or value != value
-    ):  # noqa: PLR0124 - NaN is the one value that differs from itself
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")

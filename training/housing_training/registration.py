@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
@@ -51,12 +51,9 @@ def write_model(bundle: Path, schema: Schema, golden: list[GoldenRow], folder: P
             code_paths=[str(cleaning)],
             pip_requirements=requirements(),
             signature=signature(schema),
+            input_example=pd.DataFrame([golden[0].row]),
             metadata={"housing-operator": {"format": schema.format, "model": schema.model_name}},
         )
-    example = pd.DataFrame([row.row for row in golden[:1]])
-    (folder / "input_example.json").write_text(
-        json.dumps(example.to_dict(orient="split"), ensure_ascii=False), encoding="utf-8"
-    )
 
 
 def requirements() -> list[str]:
@@ -88,7 +85,13 @@ def signature(schema: Schema) -> ModelSignature:
 
 
 def register(
-    registry: Registry, run: TrainingRun, model: str, key: str, folder: Path, tags: dict[str, str]
+    registry: Registry,
+    run: TrainingRun,
+    folder: Path,
+    *,
+    model: str,
+    key: str,
+    tags: Mapping[str, str],
 ) -> RegisteredVersion:
     """Upload the model folder and register it, unless the training has registered already.
 

@@ -71,7 +71,8 @@ def _cell_hashes(frame: pd.DataFrame, column: str) -> Hashes:
         if content:
             cell = f"{column}\x1f{content}".encode("utf-8", "surrogatepass")
             hashes[position] = int.from_bytes(hashlib.blake2b(cell, digest_size=8).digest())
-    return hashes[column_cells.codes]
+    found: Hashes = hashes[column_cells.codes]
+    return found
 
 
 def _mix(value: Hashes) -> Hashes:
