@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import (
     accuracy_score,
@@ -36,12 +38,12 @@ def score(truth: Classes, predicted: Classes, probabilities: Probabilities) -> S
         probabilities: (rows, classes).
 
     Returns:
-        Macro averages are over all classes, those without a row in the holdout included as 0;
-        ROC-AUC is one-versus-rest, None unless every class occurs.
+        Macro averages are over the classes that occur in truth or predictions; ROC-AUC is
+        one-versus-rest, None unless every class occurs in the truth.
 
     """
     classes = list(range(probabilities.shape[1]))
-    options: dict[str, Any] = {"labels": classes, "average": "macro", "zero_division": 0}
+    options: dict[str, Any] = {"average": "macro", "zero_division": 0}
     return Scores(
         accuracy=float(accuracy_score(truth, predicted)),
         macro_f1=float(f1_score(truth, predicted, **options)),
@@ -105,7 +107,10 @@ def baseline_scores(
     model = make_pipeline(
         MaxAbsScaler(), LogisticRegression(class_weight="balanced", max_iter=300, random_state=seed)
     )
-    model.fit(features, labels)
+    with warnings.catch_warnings():
+        # A baseline may stop before its last digit.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(features, labels)
     probabilities = np.zeros((holdout.shape[0], classes))
     probabilities[:, model.classes_] = model.predict_proba(holdout)
     return score(truth, model.predict(holdout), probabilities)

@@ -45,7 +45,8 @@ FILES_ARTIFACT = "files.json"
 MESSAGES_ARTIFACT = "messages.txt"
 EVALUATION_FOLDER = "evaluation"
 
-_RECIPE = ("recipe", "hashing", "resampling", "forest", "checkpoint", "holdoutFraction", "seed")
+_RECIPE = ("recipe", "hashing", "resampling", "forest", "holdoutFraction", "seed")
+"""Parameters are for ever, so only what the training's key stands for is one."""
 
 
 logger = logging.getLogger(__name__)
@@ -83,8 +84,7 @@ class TrainingJob:
         task = self.task
         done = patiently(lambda: self.registry.version_of_key(task.model_name, task.key))
         if done is not None:
-            self.progress.say(f"version {done.number} was registered by an earlier attempt")
-            return self._outcome("Registered", "registered by an earlier attempt", done)
+            return self._registered_before(done)
         self.run = run = TrainingRun.of_key(
             self.registry,
             task.model_name,
@@ -96,7 +96,7 @@ class TrainingJob:
             trigger=task.trigger,
         )
         with self.progress.stage("read"):
-            files = self._pinned_files(run)
+            files = self._files(run)
             rows = prepare_rows(files, task.dataset, task.training.holdout_fraction, self.progress)
         production = Production.of(self.registry, task, self.progress)
         new_rows = production.count_new(rows.identity)
@@ -117,6 +117,16 @@ class TrainingJob:
                 folder=Path(temporary),
             )
         return self._outcome("Registered", self.progress.messages[-1], version)
+
+    def _registered_before(self, version: RegisteredVersion) -> TrainingOutcome:
+        content = patiently(
+            lambda: self.registry.download_bundle_file(
+                self.task.model_name, version.number, parts.SUMMARY_FILE
+            )
+        )
+        summary = Summary.model_validate_json(content)
+        self.dataset_fingerprint = summary.dataset_fingerprint
+        return self._outcome("Registered", _in_words(version, summary), version)
 
     def fail(self, outcome: Outcome, message: str) -> TrainingOutcome:
         """The outcome of a training that went wrong; the run says so too, where MLflow answers."""
@@ -149,6 +159,7 @@ class TrainingJob:
                 kept_boundaries=kept,
                 progress=progress,
             )
+        self._pin(run, files)
         with progress.stage("resample"):
             features, labels = rebalance(encoded, spec, progress)
         with progress.stage("grow"):
@@ -203,17 +214,24 @@ class TrainingJob:
         self._end(run, _in_words(version, summary))
         return version
 
-    def _pinned_files(self, run: TrainingRun) -> list[DataFile]:
-        """The files of the first attempt, so that a later one goes on with the same training."""
+    def _files(self, run: TrainingRun) -> list[DataFile]:
+        """The files that an earlier attempt pinned, or those that are there now."""
         if FILES_ARTIFACT in run.names():
-            pinned = [DataFile(**entry) for entry in json.loads(run.download(FILES_ARTIFACT))]
-            self.progress.say(f"reading the {len(pinned)} files that the first attempt pinned")
+            files = [DataFile(**entry) for entry in json.loads(run.download(FILES_ARTIFACT))]
+            self.progress.say(f"reading the {len(files)} files that an earlier attempt pinned")
         else:
-            pinned = list_files(self.task.dataset.uri, DATASET_SUFFIXES[self.task.dataset.format])
-            content = json.dumps([asdict(file) for file in pinned], ensure_ascii=False, indent=1)
-            run.upload(FILES_ARTIFACT, content.encode())
-        self.dataset_fingerprint = fingerprint(pinned)
-        return pinned
+            files = list_files(self.task.dataset.uri, DATASET_SUFFIXES[self.task.dataset.format])
+        self.dataset_fingerprint = fingerprint(files)
+        return files
+
+    def _pin(self, run: TrainingRun, files: list[DataFile]) -> None:
+        """Hold later attempts to these files, so that they go on with the same training.
+
+        Only data that can be trained on is pinned: after NoNewData the same training may come
+        back for what was added since.
+        """
+        content = json.dumps([asdict(file) for file in files], ensure_ascii=False, indent=1)
+        run.upload(FILES_ARTIFACT, content.encode())
 
     def _grow(
         self, run: TrainingRun, features: Matrix, labels: Classes
@@ -284,8 +302,8 @@ class TrainingJob:
         run.upload("schema.json", encoded.schema.model_dump_json(indent=1).encode())
         run.log(
             params=_flatten({"target": task.dataset.target.to_json()})
-            | _flatten({name: recipe[name] for name in _RECIPE})
-            | {"crosses": json.dumps([c.to_json() for c in encoded.crosses], ensure_ascii=False)},
+            | _flatten({name: recipe[name] for name in _RECIPE}),
+            tags={"crosses": ", ".join(cross.name for cross in encoded.crosses)},
             metrics=metrics(evaluated.scores, evaluated.baseline)
             | {f"seconds_{name}": seconds for name, seconds in self.progress.seconds.items()}
             | {

@@ -79,6 +79,8 @@ class TrainingRun:
         def find_or_create() -> str:
             run_id = registry.run_of_key(model, key)
             if run_id is not None:
+                with translated(f"run {run_id}"):
+                    registry.client.update_run(run_id, "RUNNING")
                 return run_id
             experiment = registry.experiment(model)
             with translated(f"a new run of {model}"):
