@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 # MLflow's own retries: exponential backoff from 2 s on 429, 5xx and connection errors. The
@@ -19,7 +19,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 import requests
 from mlflow import MlflowClient
-from mlflow.artifacts import download_artifacts
+from mlflow.artifacts import download_artifacts, list_artifacts
 from mlflow.entities.model_registry import ModelVersion as MlflowVersion
 from mlflow.exceptions import MlflowException, RestException
 
@@ -35,6 +35,7 @@ REJECTED_TAG = "housing-operator.dev/rejected"
 """On a version: why it is not served."""
 
 _NOT_FOUND = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
+_REFUSED = {"INVALID_PARAMETER_VALUE", "PERMISSION_DENIED", "UNAUTHENTICATED"}
 _PAGE = 1_000
 
 
@@ -178,21 +179,26 @@ class Registry:
         with tempfile.TemporaryDirectory(
             prefix=f".{destination.name}.", dir=destination.parent
         ) as partial:
-            with translated(uri):
-                got = Path(
-                    download_artifacts(
-                        artifact_uri=uri, dst_path=partial, tracking_uri=self.tracking_uri
-                    )
-                )
+            got = self._fetch(uri, partial)
             shutil.rmtree(destination, ignore_errors=True)
             got.rename(destination)
 
     def _download_bytes(self, uri: str) -> bytes:
-        with tempfile.TemporaryDirectory() as folder, translated(uri):
-            path = download_artifacts(
-                artifact_uri=uri, dst_path=folder, tracking_uri=self.tracking_uri
+        with tempfile.TemporaryDirectory() as folder:
+            return self._fetch(uri, folder).read_bytes()
+
+    def _fetch(self, uri: str, folder: str) -> Path:
+        parent, _, name = uri.rpartition("/")
+        with translated(uri):
+            # A download fails alike for an artifact that is not there and for a server that is not.
+            listed = list_artifacts(artifact_uri=parent, tracking_uri=self.tracking_uri)
+            if all(PurePosixPath(entry.path).name != name for entry in listed):
+                raise NotInRegistryError(f"{uri} is not in MLflow")
+            return Path(
+                download_artifacts(
+                    artifact_uri=uri, dst_path=folder, tracking_uri=self.tracking_uri
+                )
             )
-            return Path(path).read_bytes()
 
 
 def _version(version: MlflowVersion) -> RegisteredVersion:
@@ -217,10 +223,12 @@ def translated(what: str) -> Iterator[None]:
             raise RegistryUnavailableError(f"MLflow failed on {what}: {error.message}") from error
         raise RegistryError(f"MLflow refused {what}: {error.message}") from error
     except MlflowException as error:
-        # The HTTP layer wraps "retries exhausted" and unexpected answers in the base class.
+        if error.error_code in _REFUSED:
+            raise RegistryError(f"MLflow refused {what}: {error}") from error
+        # The HTTP layer wraps "retries exhausted" and unexpected answers in the base class, the
+        # 404 of a proxy without its server among them.
         raise RegistryUnavailableError(f"MLflow did not answer for {what}: {error}") from error
     except (requests.RequestException, ConnectionError, TimeoutError) as error:
         raise RegistryUnavailableError(f"MLflow did not answer for {what}: {error}") from error
     except OSError as error:
-        # download_artifacts raises OSError for an artifact that is not there.
-        raise NotInRegistryError(f"{what} cannot be fetched: {error}") from error
+        raise RegistryError(f"{what} cannot be written here: {error}") from error
