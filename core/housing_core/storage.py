@@ -151,14 +151,14 @@ def list_files(uri: str, suffixes: Iterable[str]) -> list[DataFile]:
         return [_https_file(uri)]
     location = locate(uri)
     try:
+        info = location.filesystem.get_file_info(location.path.rstrip("/"))
+        if info.type == fs.FileType.File:
+            return [_data_file(location, info)]
         if any(mark in location.path for mark in _GLOB_MARKS):
             found = _glob(location)
             if not found:
                 raise StorageError(f"no file matches {uri!r}")
             return found
-        info = location.filesystem.get_file_info(location.path.rstrip("/"))
-        if info.type == fs.FileType.File:
-            return [_data_file(location, info)]
         if info.type != fs.FileType.Directory:
             raise StorageError(
                 f"there is nothing at {uri!r}: check the path" + _neighbours(location)
@@ -231,10 +231,12 @@ def write_file(location: Location, content: bytes) -> None:
         if isinstance(filesystem, fs.LocalFileSystem):
             # A rename within one folder is atomic on a volume; in S3 an upload already is.
             Path(parent).mkdir(parents=True, exist_ok=True)
-            partial = f"{parent}/.{name}.{os.getpid()}"
-            with filesystem.open_output_stream(partial) as stream:
-                stream.write(content)
-            filesystem.move(partial, location.path)
+            partial = Path(f"{parent}/.{name}.{os.getpid()}")
+            try:
+                partial.write_bytes(content)
+                partial.replace(location.path)
+            finally:
+                partial.unlink(missing_ok=True)
         else:
             with filesystem.open_output_stream(location.path) as stream:
                 stream.write(content)
