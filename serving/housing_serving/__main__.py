@@ -13,6 +13,13 @@ from housing_core.tasks import ENVIRONMENT_VARIABLE, ServingTask, TaskError
 from housing_serving.app import Service
 from housing_serving.server import build_server
 
+# The loader tries again by itself, so that one attempt should end soon.
+MLFLOW_SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT, then drain and end with 0.
@@ -21,6 +28,8 @@ def main() -> None:
     """
     arguments = _parse_arguments()
     logs.configure()
+    for name, value in MLFLOW_SETTINGS.items():
+        os.environ.setdefault(name, value)
     try:
         task = ServingTask.from_environment()
         if not task.version.isdigit():

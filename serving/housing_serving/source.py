@@ -6,7 +6,6 @@ pinned version answers without it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +13,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from housing_core.registry import Registry
-
-# The loader tries again by itself, so that one attempt should end soon.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
 class SourceError(Exception):

@@ -1,0 +1,242 @@
+"""The HTTP API of a running server: good requests, bad requests, what it says of itself."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from housing_core.registry import Registry
+from housing_core.tasks import ServingTask
+from housing_serving.answer import Answer
+from tests.bundles import ROWS, register_tiny_bundle
+from tests.integration.serving.serving_process import ServingProcess
+from tests.mlflow_server import MlflowServer
+
+PROBLEM = "application/problem+json"
+MEGABYTE = 1024**2
+
+
+@pytest.fixture(scope="module")
+def serving(
+    mlflow_server: MlflowServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServingProcess]:
+    folder = tmp_path_factory.mktemp("serving")
+    task = ServingTask(
+        namespace="serving",
+        name="api",
+        track="staging",
+        version="1",
+        policy_file=str(folder / "policy.json"),
+        log_uri=str(folder / "log"),
+        model_cache=str(folder / "cache"),
+    )
+    register_tiny_bundle(Registry(mlflow_server.url), task.model_name)
+    process = ServingProcess(task, mlflow_server.url, folder)
+    process.wait_for("1", "Production")
+    yield process
+    assert process.stop() == 0
+
+
+def _problem(answer: httpx.Response, status: int, *parts: str) -> dict[str, Any]:
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == PROBLEM
+    document: dict[str, Any] = answer.json()
+    assert document["status"] == status
+    assert document["requestId"] == answer.headers["x-request-id"]
+    for part in parts:
+        assert part in document["detail"]
+    return document
+
+
+def test_golden_rows_are_answered_one_by_one_and_together(serving: ServingProcess) -> None:
+    together = Answer.model_validate_json(serving.predict(ROWS).content)
+    assert [p.class_ for p in together.predictions] == ["High", "Medium", "Medium", "Low", "Low"]
+    assert (together.model_name, together.track) == ("serving.api", "staging")
+    for row, expected in zip(ROWS, together.predictions, strict=True):
+        alone = Answer.model_validate_json(serving.predict(row).content)
+        assert alone.predictions == [expected]
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        pytest.param({"rooms": 5}, "Medium", id="missing fields"),
+        pytest.param({"rooms": 5, "ilçe": "Atlantis"}, "Medium", id="a new category"),
+        pytest.param({"area": "120,5 m²", "ilçe": "Kadıköy"}, "High", id="a number as text"),
+        pytest.param({"rooms": "5", "area": None, "ilçe": "n/a"}, "Medium", id="missing words"),
+        pytest.param({"rooms": "NaN"}, "Low", id="NaN as text is missing"),
+        pytest.param({"rooms": 5, "x" * 10_000: 1}, "Medium", id="a field with a long name"),
+    ],
+)
+def test_listings_as_people_write_them_are_answered(
+    serving: ServingProcess, row: dict[str, Any], expected: str
+) -> None:
+    answer = serving.predict(row)
+    assert answer.status_code == 200
+    assert answer.json()["predictions"][0]["class"] == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "parts"),
+    [
+        (b'{"area": NaN}', 400, ["NaN at line 1 column 10", "write null for a missing value"]),
+        (b'{"area": 120', 400, ["unexpected end of data"]),
+        (b"", 400, ["the body is empty"]),
+        (b"\xff\xfe", 400, ["byte 0 (0xff) is not UTF-8"]),
+        (b"[]", 422, ["the array is empty"]),
+        (b"[1]", 422, ["listing 0 is 1"]),
+        (b'{"instances": []}', 422, ['["instances"]', "'area', 'rooms'"]),
+        (b'[{"rooms": 1}, {"area": "large"}]', 422, ["listing 1", "'area'", '"large"']),
+        (b'{"area": [120]}', 422, ["'area'", "[120]", "a number"]),
+        (b'{"rooms": {"of": 1}}', 422, ["'rooms'", '{"of":1}']),
+        (b"[" + b",".join([b'{"rooms":1}'] * 100_000) + b"]", 413, ["100000", "10000"]),
+        (b'{"area": "' + b"1" * 10 * MEGABYTE + b'"}', 413, [str(5 * MEGABYTE)]),
+    ],
+    ids=lambda value: repr(value)[:20] if isinstance(value, bytes) else None,
+)
+def test_bad_bodies_get_a_problem_that_says_what_to_do(
+    serving: ServingProcess, body: bytes, status: int, parts: list[str]
+) -> None:
+    _problem(serving.predict(body), status, *parts)
+
+
+def test_a_body_of_unknown_length_is_refused_while_it_is_read(serving: ServingProcess) -> None:
+    chunks = (b" " * MEGABYTE for _ in range(10))
+    answer = serving.client.post(
+        "/predict", content=chunks, headers={"Content-Type": "application/json"}
+    )
+    _problem(answer, 413, "larger than")
+    assert serving.predict(ROWS[0]).status_code == 200
+
+
+def test_the_largest_allowed_request_is_answered_while_probes_go_on(
+    serving: ServingProcess,
+) -> None:
+    with ThreadPoolExecutor(2) as pool, httpx.Client(base_url=serving.url) as prober:
+        large = [pool.submit(serving.predict, [ROWS[0]] * 10_000) for _ in range(4)]
+        slowest = 0.0
+        while not all(answer.done() for answer in large):
+            start = time.monotonic()
+            assert prober.get("/health/live").status_code == 200
+            slowest = max(slowest, time.monotonic() - start)
+    for answer in large:
+        assert answer.result().status_code == 200
+        assert len(answer.result().json()["predictions"]) == 10_000
+    assert slowest < 1
+
+
+def test_other_content_types_are_refused(serving: ServingProcess) -> None:
+    answer = serving.predict(b"area=120", **{"Content-Type": "text/csv"})
+    _problem(answer, 415, "text/csv", "application/json")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/predict", 405), ("GET", "/x", 404)]
+)
+def test_what_is_not_there_is_a_problem_too(
+    serving: ServingProcess, method: str, path: str, status: int
+) -> None:
+    _problem(serving.client.request(method, path), status, f"{method} {path}")
+
+
+def test_the_request_id_is_kept_and_echoed(serving: ServingProcess) -> None:
+    answer = serving.predict(ROWS[0], **{"X-Request-ID": "order-66"})
+    assert answer.headers["x-request-id"] == answer.json()["requestId"] == "order-66"
+    refused = serving.predict(b"[]", **{"X-Request-ID": "order-67"})
+    assert refused.json()["requestId"] == "order-67"
+
+
+def test_every_example_of_the_openapi_document_is_answered(serving: ServingProcess) -> None:
+    document = serving.client.get("/openapi.json").json()
+    content = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    assert set(content["examples"]) == {"listing0", "listing1", "listing2", "many"}
+    for example in content["examples"].values():
+        assert serving.predict(example["value"]).status_code == 200
+
+
+def test_the_swagger_page_needs_no_other_host(serving: ServingProcess) -> None:
+    page = serving.client.get("/docs")
+    assert page.status_code == 200
+    links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert any(link.endswith("swagger-ui-bundle.js") for link in links)
+    for link in links:
+        assert link.startswith("/")
+        assert serving.client.get(link).status_code == 200
+    assert "://" not in page.text
+
+
+def test_the_metrics_are_well_named_and_their_labels_few(serving: ServingProcess) -> None:
+    serving.predict(ROWS[0])
+    text = serving.client.get("/metrics").text
+    lint = subprocess.run(
+        ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False
+    )
+    assert (lint.returncode, lint.stdout, lint.stderr) == (0, "", "")
+    codes = set(re.findall(r'housing_requests_total{code="([^"]+)"}', text))
+    assert codes <= {"200", "400", "405", "413", "415", "422"}
+    assert set(re.findall(r'housing_predictions_total{class="([^"]+)"}', text)) <= {
+        *("Low", "Medium", "High")
+    }
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({}, "HOUSING_TASK is not set"),
+        ({"HOUSING_TASK": "{}"}, "HOUSING_TASK is not a ServingTask"),
+        ({"HOUSING_TASK": {"version": "latest"}}, "version 'latest' is not a number"),
+        ({"HOUSING_TASK": {}}, "MLFLOW_TRACKING_URI is not set"),
+        (
+            {"HOUSING_TASK": {"log_uri": "gopher://x/y"}, "MLFLOW_TRACKING_URI": "http://mlflow"},
+            "gopher:// is not known",
+        ),
+    ],
+)
+def test_a_useless_environment_ends_the_program_with_what_is_wrong(
+    environment: dict[str, Any], message: str
+) -> None:
+    task = {
+        "namespace": "ns",
+        "name": "model",
+        "track": "production",
+        "version": "1",
+        "policy_file": "/policy.json",
+        "log_uri": "/log",
+        "model_cache": "/cache",
+    }
+    variables = {
+        name: json.dumps({**task, **value}) if isinstance(value, dict) else value
+        for name, value in environment.items()
+    }
+    ended = subprocess.run(
+        [sys.executable, "-m", "housing_serving"],
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 78
+    assert message in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(("option", "shown"), [("--help", "HOUSING_TASK"), ("--version", "0.")])
+def test_the_program_explains_itself(option: str, shown: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "housing_serving", option],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert shown in ended.stdout

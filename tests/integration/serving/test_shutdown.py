@@ -1,0 +1,122 @@
+"""The end of a pod under load: no failed request, and a complete prediction log."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from housing_core.registry import Registry
+from tests.bundles import ROWS, register_tiny_bundle
+from tests.integration.serving.conftest import MakeTask, StartServing
+from tests.integration.serving.serving_process import ServingProcess
+
+BODY = json.dumps(ROWS[0])
+HEADERS = {"Content-Type": "application/json"}
+
+
+class _Client(threading.Thread):
+    """Asks on one kept connection until the server closes it."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__()
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self.request_ids: list[str] = []
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            while True:
+                self.connection.request("POST", "/predict", BODY, HEADERS)
+                answer = self.connection.getresponse()
+                content = json.loads(answer.read())
+                assert answer.status == 200, content
+                self.request_ids.append(content["requestId"])
+                if answer.headers["Connection"] == "close":
+                    return
+        except (OSError, AssertionError, http.client.HTTPException) as error:
+            self.error = error
+
+
+def _logged_ids(folder: Path) -> list[str]:
+    files = [pq.read_table(file, columns=["request_id"]) for file in folder.rglob("*.parquet")]
+    return [name for file in files for name in file.column("request_id").to_pylist()]
+
+
+def _start(registry: Registry, make_task: MakeTask, start: StartServing) -> ServingProcess:
+    task = make_task("1")
+    register_tiny_bundle(registry, task.model_name)
+    serving = start(task)
+    serving.wait_for("1", "Production")
+    return serving
+
+
+def test_sigterm_under_keep_alive_load_fails_no_request_and_logs_every_one(
+    registry: Registry, make_task: MakeTask, start: StartServing, tmp_path: Path
+) -> None:
+    serving = _start(registry, make_task, start)
+    clients = [_Client(serving.port) for _ in range(8)]
+    for client in clients:
+        client.start()
+    time.sleep(3)
+    before = sum(len(client.request_ids) for client in clients)
+    assert before > 100
+    serving.terminate()
+    for client in clients:
+        client.join(30)
+    # Nodes go on sending to a pod for a moment after it was told to end.
+    late = _Client(serving.port)
+    late.run()
+    assert len(late.request_ids) == 1
+    assert serving.ready().status_code == 503
+    assert serving.health().status == "ok"
+    assert serving.stop() == 0
+    assert [client.error for client in [*clients, late]] == [None] * 9
+    answered = [name for client in [*clients, late] for name in client.request_ids]
+    assert sorted(_logged_ids(tmp_path / "log")) == sorted(answered)
+
+
+def test_a_request_that_is_still_being_sent_is_answered(
+    registry: Registry, make_task: MakeTask, start: StartServing
+) -> None:
+    serving = _start(registry, make_task, start)
+    body = BODY.encode()
+    head = (
+        f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", serving.port), timeout=30) as slow:
+        slow.sendall(head.encode() + body[:5])
+        serving.terminate()
+        time.sleep(7)  # beyond the time in which new connections are taken
+        slow.sendall(body[5:])
+        answer = b""
+        while part := slow.recv(65_536):
+            answer += part
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b"connection: close" in answer
+    assert serving.stop() == 0
+
+
+def test_a_place_for_the_log_that_is_away_costs_no_prediction(
+    registry: Registry, make_task: MakeTask, start: StartServing, tmp_path: Path
+) -> None:
+    place = tmp_path / "log"
+    place.write_text("a file where the folder should be")
+    serving = _start(registry, make_task, start)
+    for _ in range(20):
+        assert serving.predict(ROWS).status_code == 200
+    time.sleep(3)
+    assert serving.metric("housing_prediction_log_backlog_rows") == 20 * len(ROWS)
+    place.unlink()
+    serving.wait_until(
+        lambda: serving.metric("housing_prediction_log_rows_total") == 20 * len(ROWS), 30
+    )
+    assert serving.metric("housing_prediction_log_backlog_rows") == 0
+    assert len(_logged_ids(place)) == 20 * len(ROWS)
+    assert serving.stop() == 0
