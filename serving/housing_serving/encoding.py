@@ -93,16 +93,15 @@ class Encoder:
             rows: listings as they came; a column that is absent or null is missing.
 
         Raises:
-            BadListingsError: when a value cannot be taken, or a listing has none of the columns.
+            BadListingsError: when a value cannot be taken, or all fields of a listing are unknown.
+                A listing without fields is one of which nothing is known.
 
         """
-        if any(self._known.isdisjoint(row) for row in rows):
+        strangers = [i for i, row in enumerate(rows) if row and self._known.isdisjoint(row)]
+        if strangers:
+            expected = f"one of the fields {self._shown_columns()}"
             raise BadListingsError(
-                [
-                    BadField(i, None, list(row)[:5], f"one of the fields {self._shown_columns()}")
-                    for i, row in enumerate(rows)
-                    if self._known.isdisjoint(row)
-                ]
+                [BadField(i, None, list(rows[i])[:5], expected) for i in strangers]
             )
         try:
             return {column.input_name: self._array(column, rows) for column in self._columns}

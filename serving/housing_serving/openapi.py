@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from housing_core.bundle import ColumnSchema
+from housing_core.bundle import ColumnSchema, GoldenRow
 from housing_core.tasks import ServingHealth, ServingTask
 from housing_serving.answer import Answer, class_ranges
 from housing_serving.listings import BODY_LIMIT_BYTES
@@ -132,8 +132,13 @@ def _problem() -> dict[str, Any]:
     }
 
 
+def _fullest(model: Model) -> list[GoldenRow]:
+    """Golden rows, those with the most values first: the others show less."""
+    return sorted(model.golden, key=lambda g: sum(v is None for v in g.row.values()) - len(g.row))
+
+
 def _request_examples(model: Model) -> dict[str, Any]:
-    rows = [golden.row for golden in model.golden[:EXAMPLES]]
+    rows = [golden.row for golden in _fullest(model)[:EXAMPLES]]
     examples = {
         f"listing{i}": {"summary": "One listing", "value": row} for i, row in enumerate(rows)
     }
@@ -141,7 +146,7 @@ def _request_examples(model: Model) -> dict[str, Any]:
 
 
 def _answer_example(model: Model, serving: Serving, task: ServingTask) -> dict[str, Any]:
-    golden = model.golden[0]
+    golden = _fullest(model)[0]
     shares = dict(zip(model.schema.classes, golden.probabilities, strict=True))
     return {
         "requestId": "1f0c2f6e4cbb4b0e9d4b5a3f1d2e3c4b",

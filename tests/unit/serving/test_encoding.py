@@ -65,10 +65,14 @@ def test_bad_values_are_listed_by_row_up_to_a_limit(model: Model) -> None:
 
 def test_a_listing_without_any_known_field_is_a_mistake(model: Model) -> None:
     with pytest.raises(BadListingsError) as caught:
-        model.encoder.encode([{"rooms": 1}, {"instances": [], "Area": 3}])
+        model.encoder.encode([{}, {"instances": [], "Area": 3}])
     (bad,) = caught.value.fields
     assert (bad.row, bad.field) == (1, None)
     assert "'area', 'rooms', 'ilçe'" in bad.expected
+
+
+def test_nothing_may_be_known_of_a_listing(model: Model) -> None:
+    assert np.isnan(model.encoder.encode([{}])["column_0"]).all()
 
 
 def test_fields_that_no_column_takes_are_named(model: Model) -> None:
