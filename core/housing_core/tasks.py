@@ -7,6 +7,7 @@ the termination message of its container.
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -101,13 +102,15 @@ class TrainingOutcome(BaseModel):
 
     def to_termination_message(self) -> str:
         """The outcome as JSON within the kubelet's limit; the message is cut where it must be."""
-        message = self.message
-        while True:
-            text = self.model_copy(update={"message": message}).model_dump_json(exclude_none=True)
-            surplus = len(text.encode()) - TERMINATION_MESSAGE_LIMIT
-            if surplus <= 0:
-                return text
-            message = message[: max(0, len(message) - max(surplus, 16))]
+        message = self.message.encode(errors="replace").decode()
+
+        def text(length: int) -> str:
+            cut = self.model_copy(update={"message": message[:length]})
+            return cut.model_dump_json(exclude_none=True)
+
+        lengths = range(1, len(message) + 1)
+        limit = TERMINATION_MESSAGE_LIMIT
+        return text(bisect_right(lengths, limit, key=lambda n: len(text(n).encode())))
 
     @classmethod
     def from_termination_message(cls, text: str) -> TrainingOutcome | None:

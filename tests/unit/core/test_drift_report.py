@@ -1,0 +1,87 @@
+import json
+from typing import Any
+
+from housing_core.api import DriftAlert
+from housing_core.api.status import ALERT_LIMIT, TEXT_LIMIT
+from housing_core.drift_report import DriftReport, FeatureDrift, report_id, shortened
+
+THRESHOLDS = {"psi": 0.25, "prediction_drift": 0.15}
+
+
+def feature(name: str, psi: float | None, ratio: float | None = None) -> FeatureDrift:
+    return FeatureDrift(name=name, kind="Categorical", psi=psi, cardinality_ratio=ratio)
+
+
+def alert(severity: Any, name: str = "PSI") -> DriftAlert:
+    return DriftAlert(name=name, severity=severity)
+
+
+def report(**changes: Any) -> DriftReport:
+    settings: dict[str, Any] = {
+        "report_id": "r",
+        "model_name": "homes.istanbul",
+        "model_version": "3",
+        "time": "2026-11-23T15:30:00Z",
+        "window_start": "2026-11-23T09:00:00Z",
+        "window_end": "2026-11-23T15:00:00Z",
+        "samples": 1_000,
+        "verdict": "Drift",
+        "reason": "because",
+        "dataset_fingerprint": "f",
+        "run_id": "run",
+    }
+    return DriftReport(**(settings | changes))
+
+
+def test_the_summary_names_the_largest_scores() -> None:
+    features = [feature("a", 0.1, 1.5), feature("b", None, None), feature("c", 0.4, 1.2)]
+    status = report(features=features, prediction_drift=0.02).to_status()
+    scores = status.scores
+    assert scores is not None
+    assert (scores.max_psi, scores.max_psi_feature) == (0.4, "c")
+    assert (scores.max_cardinality_ratio, scores.max_cardinality_ratio_feature) == (1.5, "a")
+    assert scores.prediction_drift == 0.02
+    assert (status.report_id, status.run_id, status.dataset_fingerprint) == ("r", "run", "f")
+
+
+def test_a_report_without_features_has_no_scores() -> None:
+    status = report(samples=0, window_start=None, window_end=None, verdict="NotEnoughData")
+    written = status.to_status().to_json()
+    assert "maxPsi" not in json.dumps(written)
+    assert "windowStart" not in written
+
+
+def test_the_summary_keeps_the_gravest_alerts() -> None:
+    alerts = [alert("Low")] * 15 + [alert("Medium")] * 15 + [alert("High", "PredictionDrift")]
+    kept = report(alerts=alerts).to_status().alerts
+    assert kept is not None
+    assert len(kept) == ALERT_LIMIT
+    assert kept[0].name == "PredictionDrift"
+    assert [entry.severity for entry in kept].count("Medium") == 15
+
+
+def test_long_texts_are_cut_to_what_the_status_takes() -> None:
+    long = report(reason="ş" * 5_000, features=[feature("x" * 3_000, 0.5, 2.0)])
+    status = long.to_status()
+    assert status.reason is not None
+    assert len(status.reason) == TEXT_LIMIT
+    assert status.reason.endswith("...")
+    assert shortened("short") == "short"
+
+
+def test_a_report_is_read_as_it_was_written() -> None:
+    written = report(features=[feature("a", 0.1)], alerts=[alert("Low")], skipped_rows={"x": 1})
+    assert DriftReport.model_validate_json(written.model_dump_json()) == written
+
+
+def test_the_id_is_that_of_the_question() -> None:
+    first = report_id("homes.istanbul", "3", "digest", THRESHOLDS)
+    assert first == report_id("homes.istanbul", "3", "digest", dict(reversed(THRESHOLDS.items())))
+    others = {
+        report_id("homes.izmir", "3", "digest", THRESHOLDS),
+        report_id("homes.istanbul", "4", "digest", THRESHOLDS),
+        report_id("homes.istanbul", "3", "other", THRESHOLDS),
+        report_id("homes.istanbul", "3", "digest", {**THRESHOLDS, "psi": 0.26}),
+    }
+    assert first not in others
+    assert len(others) == 4
