@@ -69,7 +69,7 @@ def watches(queue: WorkQueue[Key]) -> kopf.OperatorRegistry:
         return waited
 
     registry = kopf.OperatorRegistry()
-    kopf.on.login(registry=registry)(kopf.login_via_client)
+    kopf.on.login(registry=registry)(login)
     kopf.on.event(*RESOURCES[KIND], registry=registry)(model_event)
     for resource in OWNED:
         kopf.on.event(*resource, registry=registry)(owned_event)
@@ -122,6 +122,8 @@ async def operate(settings: Settings, health_port: int) -> None:
                 await kopf.operator(
                     registry=watches(queue),
                     settings=kopf_settings(),
+                    # kopf would ask for the user's name, which an id without a passwd entry has not.
+                    identity="housing-operator",
                     clusterwide=not settings.watched_namespaces,
                     namespaces=settings.watched_namespaces,
                     liveness_endpoint=f"http://0.0.0.0:{health_port}/healthz",
