@@ -27,6 +27,9 @@ _NUMBER = re.compile(r"([-+]?)(\d[\d.,'’]*(?: \d{3}(?!\d)[\d.,'’]*)*)(e[-+]?
 _LARGEST = 3.4e38
 """The graph's numbers are float32."""
 
+_LONGEST_KEPT = 200
+"""Characters; a longer text is no number and is not kept in a cache."""
+
 
 @dataclass(frozen=True, slots=True)
 class NumberRule:
@@ -116,9 +119,16 @@ def normalise_text(value: object) -> str:
     return _normalise(str(value))
 
 
-@lru_cache(maxsize=65_536)
 def _normalise(text: str) -> str:
+    # A cache counts entries and not bytes: long texts, which a stranger may send, must not stay.
+    return _normalise_short(text) if len(text) <= _LONGEST_KEPT else _normalise_any(text)
+
+
+def _normalise_any(text: str) -> str:
     return _SPACES.sub(" ", unicodedata.normalize("NFC", text)).strip()
+
+
+_normalise_short = lru_cache(maxsize=65_536)(_normalise_any)
 
 
 def is_missing(value: object, missing_words: Iterable[str] = MISSING_WORDS) -> bool:
@@ -164,7 +174,7 @@ def clean_number(
         text = _normalise(value).casefold()
         if text in rule.missing:
             return math.nan
-        number = parse_number(text, rule)
+        number = parse_number(text, rule) if len(text) <= _LONGEST_KEPT else None
         if number is None:
             raise BadValueError(column, value, "a number")
     elif isinstance(value, int | float):  # a bool is an int: 0 or 1
