@@ -38,6 +38,7 @@ def test_what_is_absent_null_or_a_word_for_it_is_missing(
     ("row", "field", "expected"),
     [
         ({"area": "large"}, "area", "a number"),
+        ({"area": "1" * 1000}, "area", "a number"),
         ({"area": [120]}, "area", "a number"),
         ({"rooms": {"of": 3}}, "rooms", "a number"),
         ({"ilçe": ["Kadıköy"]}, "ilçe", "a text or a number"),
