@@ -6,6 +6,7 @@ import urllib3
 from kubernetes import client, config
 
 from housing_core.api import API_VERSION, GROUP, KIND, PLURAL, VERSION, DriftStatus
+from housing_core.cluster_tls import accept_plain_authority_in
 
 FIELD_MANAGER = "housing-monitoring"
 
@@ -59,4 +60,5 @@ def _connect() -> client.ApiClient:
         config.load_incluster_config(client_configuration=settings)
     except config.ConfigException:
         config.load_kube_config(client_configuration=settings)
-    return client.ApiClient(settings)
+    connected: client.ApiClient = accept_plain_authority_in(client.ApiClient(settings))
+    return connected

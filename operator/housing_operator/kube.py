@@ -15,6 +15,7 @@ from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.exceptions import DynamicApiError
 
 from housing_core.api import GROUP, KIND, PLURAL, VERSION
+from housing_core.cluster_tls import accept_plain_authority_in
 
 FIELD_MANAGER = "housing-operator"
 THREADS = 16
@@ -100,7 +101,7 @@ class Kube:
                 config.load_kube_config(client_configuration=configuration)
             except config.ConfigException as error:
                 raise KubeError(f"no cluster to work on: {error}") from error
-        return cls(client.ApiClient(configuration))
+        return cls(accept_plain_authority_in(client.ApiClient(configuration)))
 
     def close(self) -> None:
         """Let calls under way end, and take no more."""

@@ -25,6 +25,7 @@ from housing_operator.kube import (
     KubeUnavailableError,
     NotFoundError,
 )
+from housing_operator.login import login
 from housing_operator.observer import CHILD_KINDS, Observer
 from housing_operator.reconciler import Key, Reconciler
 from housing_operator.registry_view import RegistryView
