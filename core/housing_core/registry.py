@@ -19,6 +19,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 # The programs log JSON lines only.
 os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 import requests
 from mlflow import MlflowClient
@@ -144,7 +145,13 @@ class Registry:
 
     def download_run_file(self, run_id: str, path: str) -> bytes:
         """Fetch one small artifact of a run."""
-        return self._download_bytes(f"runs:/{run_id}/{path}")
+        folder, _, name = path.rpartition("/")
+        what = f"artifact {path} of run {run_id}"
+        with tempfile.TemporaryDirectory() as local, translated(what):
+            listed = self.client.list_artifacts(run_id, folder or None)
+            if all(PurePosixPath(entry.path).name != name for entry in listed):
+                raise NotInRegistryError(f"{what} is not in MLflow")
+            return Path(self.client.download_artifacts(run_id, path, local)).read_bytes()
 
     def experiment(self, model: str) -> str:
         """Id of the model's experiment, which is made when it is not there."""
