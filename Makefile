@@ -60,11 +60,11 @@ unit: setup ## Pure tests, in seconds.
 
 .PHONY: contract
 contract: setup cluster-up ## What types, CRD and chart promise each other, and what the API server refuses.
-	@$(BIN)/pytest tests/contract $(PYTEST_ARGS)
+	@$(BIN)/python -m tests.hold_operator $(BIN)/pytest tests/contract $(PYTEST_ARGS)
 
 .PHONY: integration
 integration: setup cluster-up ## Each program against a real MLflow server and a real API server.
-	@$(BIN)/pytest tests/integration $(PYTEST_ARGS)
+	@$(BIN)/python -m tests.hold_operator $(BIN)/pytest tests/integration $(PYTEST_ARGS)
 
 .PHONY: e2e
 e2e: setup images ## The whole system on the cluster, on real listings.

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from tests.cluster_client import Cluster, CommandError, Manifest, condition_of
 from tests.cluster_pods import run_in_cluster
 from tests.load import SteadyLoad
-from tests.operator_release import RELEASE, SYSTEM_NAMESPACE
+from tests.operator_release import RELEASE, SYSTEM_NAMESPACE, scaled_to_zero
 from tests.story import (
     ISTANBUL,
     Story,
@@ -48,30 +47,6 @@ def small(installed_operator: Cluster) -> Iterator[Story]:
     story.wait_for_production("1")
     yield story
     cluster.delete("namespace", namespace, "", wait=False)
-
-
-@contextmanager
-def scaled_to_zero(cluster: Cluster, deployment: str) -> Iterator[None]:
-    """A program of the release is away inside, and back afterwards."""
-
-    def scale(replicas: int) -> None:
-        cluster.kubectl(
-            *("scale", f"deployment/{deployment}", f"--replicas={replicas}"),
-            *("-n", SYSTEM_NAMESPACE),
-        )
-        cluster.wait_for(
-            "deployment",
-            deployment,
-            SYSTEM_NAMESPACE,
-            lambda found: found["status"].get("readyReplicas", 0) == replicas,
-            what=f"{replicas} ready",
-        )
-
-    scale(0)
-    try:
-        yield
-    finally:
-        scale(1)
 
 
 def condition(story: Story, kind: str) -> Manifest:
