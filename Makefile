@@ -105,7 +105,7 @@ format: setup ## Format the code and fix what ruff can fix.
 	@$(BIN)/black --quiet .
 
 .PHONY: lock
-lock: $(BIN)/uv ## Resolve the dependencies anew and write the hashed lock files.
+lock: $(BIN)/uv ## Write the hashed lock files; versions that still fit stay.
 	@$(LOCK) pyproject.toml --all-extras --output-file tests/requirements.txt
 	@for program in $(PROGRAMS); do \
 	  $(LOCK) pyproject.toml --extra $$program --constraint tests/requirements.txt --output-file $$program/requirements.txt; \
