@@ -120,6 +120,7 @@ down() {
 
 print_env() { # for the user's own shell; it takes no part in how the cluster is chosen next time
   [ -f "$ENVIRONMENT_FILE" ] || fail "no cluster yet: run make cluster-up"
+  # shellcheck disable=SC2016 # the user's shell expands it
   printf 'export KUBECONFIG=%q PATH=%q:$PATH\n' "$(chosen KUBECONFIG)" "$(chosen HOUSING_CLUSTER_PATH)"
 }
 
