@@ -24,8 +24,8 @@ FLUSH_SECONDS = 2.0
 FLUSH_ROWS = 5_000
 
 BACKLOG_ROWS = 50_000
-BACKLOG_BYTES = 64 * 1024**2
-"""Of request bodies; a listing takes some times as much in memory."""
+BACKLOG_BYTES = 32 * 1024**2
+"""Of request bodies; their listings take some times as much in memory."""
 
 LONGEST_RETRY_SECONDS = 30.0
 LAST_RETRY_SECONDS = 0.5
@@ -61,6 +61,7 @@ class PredictionLog:
         self._queue: deque[LogEntry] = deque()
         self._backlog_rows = 0
         self._queued_bytes = 0
+        self._overflow_rows = 0
         self._deadline = 0.0
         self._files: list[_File] = []
         self._wake = threading.Event()
@@ -85,6 +86,8 @@ class PredictionLog:
             if not full:
                 self._backlog_rows, self._queued_bytes = rows, size
                 self._queue.append(entry)
+            else:
+                self._overflow_rows += len(entry.rows)
         if full:
             self._metrics.log_dropped_rows.labels("backlog_full").inc(len(entry.rows))
         elif rows >= FLUSH_ROWS:
@@ -114,23 +117,37 @@ class PredictionLog:
             else:
                 self._wake.wait(FLUSH_SECONDS)
                 self._wake.clear()
-            written = self._flush()
+            written = self._try_to_write()
             pause = 0.0 if written else min(max(FLUSH_SECONDS, pause * 2), LONGEST_RETRY_SECONDS)
-        while not self._flush() and time.monotonic() < self._deadline:
+        while not self._try_to_write() and time.monotonic() < self._deadline:
             time.sleep(LAST_RETRY_SECONDS)
 
-    def _flush(self) -> bool:
-        """Write all that waits, oldest first; False when the place cannot be written now."""
+    def _try_to_write(self) -> bool:
+        """Write all that waits; False when it is to be tried again later."""
+        try:
+            self._write()
+        except StorageError as error:
+            logger.warning("%d rows wait to be logged: %s", self._backlog_rows, error)
+            return False
+        except Exception:
+            # The thread must not end while the process answers.
+            logger.exception("%d rows wait to be logged", self._backlog_rows)
+            return False
+        return True
+
+    def _write(self) -> None:
+        """Write all that waits, oldest first.
+
+        Raises:
+            StorageError: when the place cannot be written now.
+
+        """
         while True:
             self._files = self._files or self._take()
             if not self._files:
-                return True
+                return
             file = self._files[0]
-            try:
-                write_file(self._location.child(file.path), file.content)
-            except StorageError as error:
-                logger.warning("%d rows wait to be logged: %s", self._backlog_rows, error)
-                return False
+            write_file(self._location.child(file.path), file.content)
             del self._files[0]
             self._metrics.log_rows.inc(file.rows)
             self._settle(file.rows)
@@ -141,11 +158,14 @@ class PredictionLog:
             entries = list(self._queue)
             self._queue.clear()
             self._queued_bytes = 0
+            overflow, self._overflow_rows = self._overflow_rows, 0
+        if overflow:
+            logger.warning("%d rows of the prediction log are lost: the backlog is full", overflow)
         try:
             return [
                 self._file(folder, table) for folder, table in to_tables(self._model_name, entries)
             ]
-        except (pa.ArrowException, ValueError, TypeError):
+        except (pa.ArrowException, ValueError, TypeError, OverflowError):
             rows = sum(len(entry.rows) for entry in entries)
             logger.exception("%d rows of the prediction log are lost", rows)
             self._metrics.log_dropped_rows.labels("not_encodable").inc(rows)

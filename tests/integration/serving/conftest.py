@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from housing_core.registry import Registry
 from housing_core.tasks import ServingTask
-from tests.integration.serving.serving_process import ServingProcess
+from tests.integration.serving.serving_process import ServingProcess, serving_task
 from tests.mlflow_server import MlflowServer
 
 StartServing = Callable[[ServingTask], ServingProcess]
@@ -32,19 +32,7 @@ def make_task(tmp_path: Path) -> MakeTask:
     """Make a task for a model that no other test has."""
     name = f"model-{next(_numbers)}"
 
-    def make(version: str, **changes: Any) -> ServingTask:
-        values = {
-            "namespace": "serving",
-            "name": name,
-            "track": "production",
-            "version": version,
-            "policy_file": str(tmp_path / "policy.json"),
-            "log_uri": str(tmp_path / "log"),
-            "model_cache": str(tmp_path / "cache"),
-        }
-        return ServingTask(**{**values, **changes})
-
-    return make
+    return partial(serving_task, tmp_path, name)
 
 
 @pytest.fixture

@@ -16,8 +16,22 @@ import httpx
 from housing_core.tasks import ServingHealth, ServingTask
 from tests.mlflow_server import free_port
 
-START_SECONDS = 30
+START_SECONDS = 60
 STOP_SECONDS = 30
+
+
+def serving_task(folder: Path, name: str, version: str, **changes: Any) -> ServingTask:
+    """Make a task whose files are all in a folder."""
+    values = {
+        "namespace": "serving",
+        "name": name,
+        "track": "production",
+        "version": version,
+        "policy_file": str(folder / "policy.json"),
+        "log_uri": str(folder / "log"),
+        "model_cache": str(folder / "cache"),
+    }
+    return ServingTask(**{**values, **changes})
 
 
 class ServingProcess:

@@ -15,10 +15,9 @@ import httpx
 import pytest
 
 from housing_core.registry import Registry
-from housing_core.tasks import ServingTask
 from housing_serving.answer import Answer
 from tests.bundles import ROWS, register_tiny_bundle
-from tests.integration.serving.serving_process import ServingProcess
+from tests.integration.serving.serving_process import ServingProcess, serving_task
 from tests.mlflow_server import MlflowServer
 
 PROBLEM = "application/problem+json"
@@ -30,15 +29,7 @@ def serving(
     mlflow_server: MlflowServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServingProcess]:
     folder = tmp_path_factory.mktemp("serving")
-    task = ServingTask(
-        namespace="serving",
-        name="api",
-        track="staging",
-        version="1",
-        policy_file=str(folder / "policy.json"),
-        log_uri=str(folder / "log"),
-        model_cache=str(folder / "cache"),
-    )
+    task = serving_task(folder, "api", "1", track="staging")
     register_tiny_bundle(Registry(mlflow_server.url), task.model_name)
     process = ServingProcess(task, mlflow_server.url, folder)
     process.wait_for("1", "Production")
