@@ -11,7 +11,7 @@ alone "$0" "$@"
 KIND_VERSION=v0.33.0 KIND_MINIMUM=0.31 KIND_CLUSTER=housing
 HELM_VERSION=v4.1.4
 COPY=$ROOT/.cache/kubeconfig
-export PATH=$PATH:$CACHE/bin
+export PATH=$CACHE/bin:$PATH # what was missing or too old on this machine
 # After `eval "$(make cluster-env)"`: a cluster that this script started is not one that was there before.
 if [ "${KUBECONFIG:-}" = "$COPY" ] && [ "$(chosen HOUSING_CLUSTER)" != existing ]; then unset KUBECONFIG; fi
 
@@ -68,7 +68,6 @@ kind_up() {
   if ! at_least "$KIND_MINIMUM" "${version:-0}"; then
     [ -z "$version" ] || say "kind $version is older than $KIND_MINIMUM"
     go_install "sigs.k8s.io/kind@$KIND_VERSION"
-    export PATH=$CACHE/bin:$PATH
   fi
   if [ -n "$(kind get clusters 2>/dev/null | sed -n "/^$KIND_CLUSTER\$/p")" ]; then
     docker start $node >/dev/null

@@ -10,7 +10,7 @@ alone "$0" "$@"
 [ -f "$ENVIRONMENT_FILE" ] || fail "no cluster yet: run make cluster-up"
 CONTEXT=$(chosen HOUSING_CLUSTER_CONTEXT)
 TOOLS=$(chosen HOUSING_CLUSTER_PATH)
-export PATH=$TOOLS:$PATH:$CACHE/bin
+export PATH=$TOOLS:$CACHE/bin:$PATH
 REGISTRY=${HOUSING_IMAGE_REGISTRY:-localhost}
 cd "$ROOT"
 
