@@ -7,6 +7,7 @@ import re
 import zipfile
 from collections.abc import Callable
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sklearn.tree import DecisionTreeClassifier
 from skops import io as skops_io
@@ -14,7 +15,11 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 FOLDER = "checkpoints"
 
+_TRUSTED = ["sklearn.tree._tree.Tree"]
+"""skops asks whether node numbers may be trusted; `_is_sound` checks them."""
+
 _MARKER = re.compile(r"trees-(\d{6})\.json")
+_LEAF = -1
 
 
 class Marker(BaseModel):
@@ -87,7 +92,30 @@ def unpack(
             messages.append(f"checkpoint {name} is ignored: its trees are damaged")
             continue
         try:
-            trees += skops_io.loads(content)
+            loaded = skops_io.loads(content, trusted=_TRUSTED)
         except (UntrustedTypesFoundException, ValueError, KeyError, zipfile.BadZipFile) as error:
-            messages.append(f"checkpoint {name} is ignored: {error}")
+            messages.append(f"checkpoint {name} is ignored: {str(error).splitlines()[0]}")
+            continue
+        if len(loaded) != marker.last - marker.first or not all(map(_is_sound, loaded)):
+            messages.append(f"checkpoint {name} is ignored: it does not hold whole trees")
+            continue
+        trees += loaded
     return trees, messages
+
+
+def _is_sound(tree: object) -> bool:
+    """Whether every node leads to later nodes of the same tree, so that no walk leaves it."""
+    if not isinstance(tree, DecisionTreeClassifier):
+        return False
+    nodes = tree.tree_
+    numbers = np.arange(nodes.node_count)
+    inner = nodes.children_left != _LEAF
+    return bool(
+        np.array_equal(inner, nodes.children_right != _LEAF)
+        and all(
+            np.all((child > numbers)[inner]) and np.all(child < nodes.node_count)
+            for child in (nodes.children_left, nodes.children_right)
+        )
+        and np.all(nodes.feature[inner] >= 0)
+        and np.all(nodes.feature < nodes.n_features)
+    )

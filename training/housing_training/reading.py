@@ -220,7 +220,8 @@ def _refuse_truncated(
         ).endswith(end)
     if table.num_rows and not cut:
         last = table.column(table.num_columns - 1)[-1].as_py()
-        cut = last.endswith("\n") and text.count(dialect.quote) % 2 == 1
+        opened = text.endswith(dialect.quote + last)
+        cut = opened and not text.endswith(dialect.quote + last + dialect.quote)
     if cut:
         raise InvalidDataError(
             f"{name} is truncated: its last row ends before its last cell; upload it again"

@@ -1,0 +1,182 @@
+"""A forest that was interrupted is the same tree by tree; checkpoints that do not fit are passed over."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.tree import DecisionTreeClassifier
+
+from housing_core.api.spec import Forest
+from housing_training import checkpoints, forest
+from housing_training.forest import forest_digest, grow_forest, steps
+from housing_training.target import Classes
+
+SETTINGS = Forest(trees=10)
+
+
+def rows(seed: int = 0) -> tuple[sparse.csr_matrix[np.float32], Classes]:
+    chance = np.random.default_rng(seed)
+    features = chance.random((300, 6)).astype(np.float32)
+    return sparse.csr_matrix(features), (features.sum(axis=1) > 3).astype(np.int64)
+
+
+class Store:
+    """Artifacts in memory."""
+
+    def __init__(self, digest: str) -> None:
+        self.digest = digest
+        self.files: dict[str, bytes] = {}
+        self.calls: list[tuple[int, int]] = []
+
+    def checkpoint(self, trees: int, new: list[DecisionTreeClassifier]) -> None:
+        self.calls.append((trees, len(new)))
+        self.files |= checkpoints.pack(new, trees, self.digest)
+
+    def unpack(self, digest: str | None = None) -> tuple[list[DecisionTreeClassifier], list[str]]:
+        names = [path.rpartition("/")[2] for path in self.files]
+        return checkpoints.unpack(names, self.files.__getitem__, digest or self.digest, 10)
+
+
+def grown(
+    seed: int = 5, settings: Forest = SETTINGS, **options: object
+) -> tuple[forest.RandomForestClassifier, Store]:
+    features, labels = rows()
+    store = Store(forest_digest(features, labels, settings, seed))
+    made = grow_forest(
+        features, labels, settings, seed=seed, every=4, checkpoint=store.checkpoint, **options  # type: ignore[arg-type] # test shorthand
+    )
+    return made, store
+
+
+def same(first: DecisionTreeClassifier, second: DecisionTreeClassifier) -> bool:
+    one, two = first.tree_.__getstate__(), second.tree_.__getstate__()
+    return bool(
+        np.array_equal(one["nodes"], two["nodes"]) and np.array_equal(one["values"], two["values"])
+    )
+
+
+@pytest.mark.parametrize(
+    ("trees", "done", "every", "expected"),
+    [
+        (100, 0, 20, [20, 40, 60, 80, 100]),
+        (100, 40, 20, [60, 80, 100]),
+        (100, 50, 20, [70, 90, 100]),
+        (100, 100, 20, []),
+        (10, 0, 20, [10]),
+        (10, 0, 3, [3, 6, 9, 10]),
+    ],
+)
+def test_checkpoints_come_every_so_many_trees_and_at_the_end(
+    trees: int, done: int, every: int, expected: list[int]
+) -> None:
+    assert steps(trees, done, every) == expected
+
+
+def test_each_checkpoint_holds_the_new_trees_only() -> None:
+    assert grown()[1].calls == [(4, 4), (8, 4), (10, 2)]
+
+
+@pytest.mark.parametrize("last", [4, 8, 10])
+def test_a_resumed_forest_is_the_same_tree_by_tree(last: int) -> None:
+    whole, store = grown()
+    store.files = {
+        path: content
+        for path, content in store.files.items()
+        if int(path.partition("trees-")[2][:6]) <= last
+    }
+    trees, messages = store.unpack()
+    assert (len(trees), messages) == (last, [])
+    resumed, _ = grown(resumed=trees)
+    assert len(resumed.estimators_) == 10
+    assert all(map(same, resumed.estimators_, whole.estimators_))
+    features = rows()[0].toarray()
+    assert np.array_equal(resumed.predict_proba(features), whole.predict_proba(features))
+
+
+def test_sparse_features_grow_the_same_forest_as_dense_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dense, _ = grown()
+    monkeypatch.setattr(forest, "DENSE_LIMIT_BYTES", 0)
+    thin, _ = grown()
+    assert all(map(same, dense.estimators_, thin.estimators_))
+
+
+def test_a_checkpoint_of_another_forest_is_passed_over() -> None:
+    trees, messages = grown()[1].unpack(digest="of other rows")
+    assert trees == []
+    assert "belongs to another forest" in messages[0]
+
+
+def test_damaged_trees_end_what_can_be_resumed() -> None:
+    store = grown()[1]
+    path = "checkpoints/trees-000008.skops"
+    store.files[path] = store.files[path][:-1]
+    trees, messages = store.unpack()
+    assert len(trees) == 4
+    assert messages == ["checkpoint trees-000008.json is ignored: its trees are damaged"]
+
+
+def test_a_marker_that_cannot_be_read_is_passed_over() -> None:
+    store = grown()[1]
+    store.files["checkpoints/trees-000004.json"] = b"{"
+    trees, messages = store.unpack()
+    assert trees == []
+    assert "its marker cannot be read" in messages[0]
+
+
+def test_trees_without_a_marker_do_not_count() -> None:
+    store = grown()[1]
+    del store.files["checkpoints/trees-000008.json"]
+    assert len(store.unpack()[0]) == 4
+
+
+def test_a_pickle_in_place_of_trees_is_not_loaded() -> None:
+    import hashlib
+    import pickle
+
+    store = grown()[1]
+    content = pickle.dumps(print)
+    marker = checkpoints.Marker(
+        first=0, last=4, digest=store.digest, sha256=hashlib.sha256(content).hexdigest()
+    )
+    store.files["checkpoints/trees-000004.skops"] = content
+    store.files["checkpoints/trees-000004.json"] = marker.model_dump_json().encode()
+    trees, messages = store.unpack()
+    assert trees == []
+    assert "trees-000004.json is ignored" in messages[0]
+
+
+def test_a_tree_whose_nodes_lead_out_of_it_is_not_used() -> None:
+    trees = grown()[0].estimators_[:4]
+    state = trees[0].tree_.__getstate__()
+    state["nodes"] = state["nodes"].copy()
+    state["nodes"]["left_child"][0] = 1_000_000
+    trees[0].tree_.__setstate__(state)
+    files = checkpoints.pack(trees, 4, "digest")
+    names = ["trees-000004.json"]
+    found, messages = checkpoints.unpack(names, files.__getitem__, "digest", 10)
+    assert found == []
+    assert messages == ["checkpoint trees-000004.json is ignored: it does not hold whole trees"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Forest(trees=10, max_depth=3),
+        Forest(trees=10, min_samples_leaf=2),
+        Forest(trees=10, class_weight="None"),
+    ],
+)
+def test_the_digest_tells_forests_apart(other: Forest) -> None:
+    features, labels = rows()
+    assert forest_digest(features, labels, other, 5) != forest_digest(features, labels, SETTINGS, 5)
+    assert forest_digest(features, labels, SETTINGS, 6) != forest_digest(
+        features, labels, SETTINGS, 5
+    )
+    assert forest_digest(*rows(1), SETTINGS, 5) != forest_digest(features, labels, SETTINGS, 5)
+
+
+def test_more_trees_of_one_forest_have_its_digest() -> None:
+    features, labels = rows()
+    more = Forest(trees=20)
+    assert forest_digest(features, labels, more, 5) == forest_digest(features, labels, SETTINGS, 5)
