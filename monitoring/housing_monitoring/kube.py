@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import urllib3
 from kubernetes import client, config
 
@@ -48,7 +50,7 @@ def apply_drift(namespace: str, name: str, drift: DriftStatus) -> None:
         if error.status == 404:
             raise StatusError(f"{model} is not there any more") from error
         raise StatusError(
-            f"the API server refused the status of {model}: {error.status} {error.body}"
+            f"the API server refused the status of {model}: {error.status} {_message(error)}"
         ) from error
     except urllib3.exceptions.HTTPError as error:
         raise StatusError(f"the API server did not answer for {model}: {error}") from error
@@ -62,3 +64,11 @@ def _connect() -> client.ApiClient:
         config.load_kube_config(client_configuration=settings)
     connected: client.ApiClient = accept_plain_authority_in(client.ApiClient(settings))
     return connected
+
+
+def _message(error: client.ApiException) -> str:
+    """What the API server said, out of its Status object where there is one."""
+    try:
+        return str(json.loads(error.body)["message"])
+    except (TypeError, ValueError, KeyError):
+        return str(error.body or error.reason)

@@ -161,7 +161,9 @@ def test_a_version_without_a_bundle_has_none(
 def test_an_artifact_of_a_run_is_fetched_or_not_there(registry: Registry, model: str) -> None:
     run = registry.client.create_run(registry.experiment(model)).info.run_id
     registry.client.log_text(run, "Kadıköy", "notes/one.txt")
+    registry.client.log_text(run, "Şile", "two.txt")
     assert registry.download_run_file(run, "notes/one.txt").decode() == "Kadıköy"
+    assert registry.download_run_file(run, "two.txt").decode() == "Şile"
     with pytest.raises(NotInRegistryError):
         registry.download_run_file(run, "notes/two.txt")
     with pytest.raises(NotInRegistryError):
