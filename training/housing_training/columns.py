@@ -188,13 +188,14 @@ def infer_column(
         return "it is empty"
     if len(categories) == 1:
         return f"it is {next(iter(present))[:60]!r} in every row"
+    if sum(n for text, n in present.items() if _DATE.fullmatch(text)) >= DATE_SHARE * rows:
+        # Before numbers: "24 February 2022" would be 24 with a unit.
+        return "it holds dates: listings to come have dates that training cannot have seen"
     learned = _learn(texts, stored_as_numbers)
     if learned.readable >= READABLE_SHARE and learned.coded <= 1 - READABLE_SHARE:
         if _numbers_rows(learned, rows, len(present)):
             return "it numbers the rows"
         return InputColumn(name, "Numeric", _numeric_reason(learned, rows, column), learned.rule)
-    if sum(n for text, n in present.items() if _DATE.fullmatch(text)) >= DATE_SHARE * rows:
-        return "it holds dates: listings to come have dates that training cannot have seen"
     if rows >= MIN_ROWS_FOR_IDENTIFIERS and len(present) >= DISTINCT_SHARE * rows:
         return f"it differs in nearly every row ({len(present)} values in {rows} rows)"
     return InputColumn(name, _by_cardinality(len(categories)), _counted(categories))

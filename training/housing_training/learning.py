@@ -109,8 +109,8 @@ def encode_rows(
 
     """
     target = dataset.target
-    learned, held = rows.listings.take(~rows.holdout), rows.listings.take(rows.holdout)
-    prices = rows.prices[~rows.holdout]
+    learned, held = rows.listings.take(rows.training), rows.listings.take(rows.holdout)
+    prices = rows.prices[rows.training]
     boundaries = (
         list(kept_boundaries)
         if kept_boundaries is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,14 @@ from housing_training.columns import content_columns
 from housing_training.errors import InvalidDataError
 from housing_training.progress import Progress
 from housing_training.reading import Listings, cells, read_listings
-from housing_training.splitting import Hashes, first_of_each, hash_rows, is_holdout
+from housing_training.splitting import (
+    Hashes,
+    Mask,
+    first_of_each,
+    hash_rows,
+    is_holdout,
+    relisted,
+)
 from housing_training.target import Prices, read_prices
 
 MIN_ROWS = 100
@@ -31,14 +37,16 @@ class Rows:
         listings: raw.
         prices: (rows,).
         identity: (rows,) hash of each row.
-        holdout: (rows,) whether a row is kept for evaluation.
+        training: (rows,) whether a row is learned from.
+        holdout: (rows,) whether a row is kept for evaluation. Relisted homes are on neither side.
 
     """
 
     listings: Listings
     prices: Prices
     identity: Hashes
-    holdout: np.ndarray[Any, np.dtype[np.bool_]]
+    training: Mask
+    holdout: Mask
 
 
 def prepare_rows(
@@ -72,17 +80,31 @@ def prepare_rows(
     )
     if priced.unusable:
         progress.say(f"an example of what is no price in {target!r}: {priced.example[:60]!r}")
-    holdout = is_holdout(hashes.side[usable], holdout_fraction)
-    rows = Rows(listings.take(usable), priced.prices[usable], hashes.identity[usable], holdout)
+    identity = hashes.identity[usable]
+    holdout = is_holdout(identity, holdout_fraction)
+    again = relisted(hashes.features[usable], holdout)
+    if again.any():
+        progress.say(
+            f"{int(again.sum())} rows of the holdout differ from one of the training part in the "
+            "price only; they are left out of the evaluation"
+        )
+    rows = Rows(
+        listings=listings.take(usable),
+        prices=priced.prices[usable],
+        identity=identity,
+        training=~holdout,
+        holdout=holdout & ~again,
+    )
     if len(rows.prices) < MIN_ROWS:
         raise InvalidDataError(
             f"{dataset.uri} holds {len(rows.prices)} different rows with a price above zero; "
             f"at least {MIN_ROWS} are needed: add listings"
         )
-    if rows.holdout.sum() < MIN_HOLDOUT_ROWS or (~rows.holdout).sum() < MIN_HOLDOUT_ROWS:
+    if rows.holdout.sum() < MIN_HOLDOUT_ROWS or rows.training.sum() < MIN_HOLDOUT_ROWS:
         raise InvalidDataError(
             f"training.holdoutFraction: {holdout_fraction} of {len(rows.prices)} rows leaves "
-            f"{int(holdout.sum())} rows to evaluate and {int((~holdout).sum())} to learn from; at "
-            f"least {MIN_HOLDOUT_ROWS} are needed on each side: add listings or change the fraction"
+            f"{int(rows.holdout.sum())} rows to evaluate and {int(rows.training.sum())} to learn "
+            f"from; at least {MIN_HOLDOUT_ROWS} are needed on each side: add listings or change "
+            "the fraction"
         )
     return rows

@@ -14,6 +14,9 @@ from housing_core.cleaning import normalise_text
 from housing_training.reading import cells
 
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+RELISTED_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +24,13 @@ class RowHashes:
     """Two 64-bit hashes of each row.
 
     Attributes:
-        identity: (rows,) of every content cell; equal for the same row.
-        side: (rows,) of every content cell but the target, so that one home that was listed at
-            two prices is never on both sides.
+        identity: (rows,) of every content cell: equal for the same row, and what decides its side.
+        features: (rows,) of every content cell but the target: equal for one home at two prices.
 
     """
 
     identity: Hashes
-    side: Hashes
+    features: Hashes
 
 
 def hash_rows(frame: pd.DataFrame, columns: Iterable[str], target: str) -> RowHashes:
@@ -41,26 +43,39 @@ def hash_rows(frame: pd.DataFrame, columns: Iterable[str], target: str) -> RowHa
     Args:
         frame: `Listings.frame`.
         columns: the content columns, the target among them or not.
-        target: the column that decides nothing about the side.
+        target: the price column.
 
     """
-    side = np.zeros(len(frame), np.uint64)
+    features = np.zeros(len(frame), np.uint64)
     for column in columns:
         if column != target:
-            side += _cell_hashes(frame, column)
-    return RowHashes(identity=_mix(side + _cell_hashes(frame, target)), side=_mix(side))
+            features += _cell_hashes(frame, column)
+    return RowHashes(_mix(features + _cell_hashes(frame, target)), _mix(features))
 
 
-def first_of_each(identity: Hashes) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def first_of_each(identity: Hashes) -> Mask:
     """(rows,) whether no earlier row is the same."""
     kept = np.zeros(len(identity), bool)
     kept[np.unique(identity, return_index=True)[1]] = True
     return kept
 
 
-def is_holdout(side: Hashes, fraction: float) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def is_holdout(identity: Hashes, fraction: float) -> Mask:
     """(rows,) whether a row is kept for evaluation; a smaller fraction keeps a subset of the rows."""
-    return side / np.float64(2**64) < fraction
+    return identity / np.float64(2**64) < fraction
+
+
+def relisted(features: Hashes, holdout: Mask) -> Mask:
+    """(rows,) holdout rows that equal a row of the training part in all but the price.
+
+    They are mostly one home listed again, whose class training would know by heart. Where they are
+    more than a tenth of the holdout, the columns are too coarse to tell homes apart; such rows are
+    then different homes, and none is marked.
+    """
+    found = holdout & np.isin(features, features[~holdout])
+    if found.sum() > RELISTED_SHARE * holdout.sum():
+        return np.zeros(len(found), bool)
+    return found
 
 
 def _cell_hashes(frame: pd.DataFrame, column: str) -> Hashes:

@@ -54,6 +54,7 @@ def test_the_kind_follows_from_the_values(cells: list[str | None], kind: str) ->
         ([f"ilan-{n}-x" for n in range(ROWS)], "differs in nearly every row"),
         (cycle("24 Şubat 2022", "2 Mart 2022"), "dates"),
         (cycle("2022-02-24", "2022-03-01T10:00:00"), "dates"),
+        (cycle(*(f"{day} Şubat 2022" for day in range(1, 29))), "dates"),
         (cycle("24.02.2022", "1.3.2022"), "dates"),
         (cycle("February 24, 2022", "March 1 2022"), "dates"),
     ],
@@ -111,7 +112,9 @@ def test_a_number_that_a_cross_combines_is_a_category() -> None:
 
 def test_no_column_left_is_refused_with_the_reasons() -> None:
     listings = as_listings({"price": ["1", "2"], "type": ["flat", "flat"]})
-    with pytest.raises(InvalidDataError, match=r"no column is left .*'type': it is 'flat' in every"):
+    with pytest.raises(
+        InvalidDataError, match=r"no column is left .*'type': it is 'flat' in every"
+    ):
         infer_columns(listings, "price")
     with pytest.raises(InvalidDataError, match="the target column only"):
         infer_columns(as_listings({"price": ["1", "2"]}), "price")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from housing_training.splitting import first_of_each, hash_rows, is_holdout
+from housing_training.splitting import first_of_each, hash_rows, is_holdout, relisted
 from tests.unit.training.listings import as_listings, dirty_rows
 
 
@@ -25,14 +25,14 @@ def test_hashes_are_the_same_in_every_version_of_the_program() -> None:
         "Fiyat",
     )
     assert found.identity.tolist() == [1963632171708884165, 17586134878187052098]
-    assert found.side.tolist() == [13431383021686817889, 17586134878187052098]
+    assert found.features.tolist() == [13431383021686817889, 17586134878187052098]
 
 
 def test_the_order_of_rows_and_columns_does_not_matter() -> None:
     shuffled = frame(list(reversed(ROWS)))
     again = hash_rows(shuffled[shuffled.columns[::-1]], list(reversed(CONTENT)), "Fiyat")
     assert np.array_equal(again.identity[::-1], HASHES.identity)
-    assert np.array_equal(again.side[::-1], HASHES.side)
+    assert np.array_equal(again.features[::-1], HASHES.features)
 
 
 def test_other_rows_do_not_matter() -> None:
@@ -53,12 +53,20 @@ def test_the_row_index_does_not_hide_a_duplicate() -> None:
     assert first_of_each(hashes.identity).tolist() == [True] * 10 + [False] * 10
 
 
-def test_one_home_at_two_prices_is_two_rows_on_one_side() -> None:
-    twice = [row | {"Fiyat": price} for row in ROWS for price in ("1,000,000TL", "900,000TL")]
-    hashes = hash_rows(frame(twice), CONTENT, "Fiyat")
-    holdout = is_holdout(hashes.side, 0.2).reshape(-1, 2)
-    assert np.array_equal(holdout[:, 0], holdout[:, 1])
-    assert np.all(hashes.identity.reshape(-1, 2)[:, 0] != hashes.identity.reshape(-1, 2)[:, 1])
+def test_a_home_that_was_listed_again_is_not_evaluated_on() -> None:
+    again = [*ROWS, *(row | {"Fiyat": "5,000TL"} for row in ROWS[:50])]
+    hashes = hash_rows(frame(again), CONTENT, "Fiyat")
+    holdout = is_holdout(hashes.identity, 0.2)
+    marked = relisted(hashes.features, holdout)
+    known = set(hashes.features[~holdout].tolist())
+    assert marked.any()
+    assert all(holdout[marked])
+    assert not known & set(hashes.features[holdout & ~marked].tolist())
+
+
+def test_where_columns_are_too_coarse_to_tell_homes_apart_none_is_marked() -> None:
+    hashes = hash_rows(frame(ROWS), ["İlçe", "Oda", "Fiyat"], "Fiyat")
+    assert not relisted(hashes.features, is_holdout(hashes.identity, 0.2)).any()
 
 
 def test_values_of_different_columns_are_different() -> None:
@@ -69,9 +77,9 @@ def test_values_of_different_columns_are_different() -> None:
 
 @pytest.mark.parametrize("fraction", [0.05, 0.2, 0.5])
 def test_the_holdout_has_its_share(fraction: float) -> None:
-    assert is_holdout(HASHES.side, fraction).mean() == pytest.approx(fraction, abs=0.03)
+    assert is_holdout(HASHES.identity, fraction).mean() == pytest.approx(fraction, abs=0.03)
 
 
 def test_a_smaller_holdout_is_part_of_a_larger_one() -> None:
-    smaller, larger = is_holdout(HASHES.side, 0.1), is_holdout(HASHES.side, 0.3)
+    smaller, larger = is_holdout(HASHES.identity, 0.1), is_holdout(HASHES.identity, 0.3)
     assert np.all(larger[smaller])
