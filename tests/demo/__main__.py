@@ -154,6 +154,7 @@ def drift(*, new_data: bool) -> None:
     if report["verdict"] == "Drift":
         with stages.stage("Drift asks for a retraining"):
             _follow_retraining(story, former)
+    time.sleep(10)  # so that the load meets what answers now
     result = load.stop()
     say("\n" + "=" * 78)
     say(
