@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ class Cluster:
     """A cluster that tests may change. Every call names its context, so none can go elsewhere."""
 
     context: str
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
 
     @classmethod
     def connect(cls) -> Cluster:
@@ -84,11 +84,13 @@ class Cluster:
         self, *arguments: str, stdin: str | bytes | None = None, timeout: float = 120
     ) -> str:
         """Run kubectl and return its output. Raises CommandError with all that it said."""
+        __tracebackhide__ = True
         command = ["kubectl", f"--context={self.context}", *arguments]
         return _run(command, self.environment, stdin, timeout)
 
     def helm(self, *arguments: str, timeout: float = 600) -> str:
         """Run helm and return its output. Raises CommandError with all that it said."""
+        __tracebackhide__ = True
         command = ["helm", f"--kube-context={self.context}", *arguments]
         return _run(command, self.environment, None, timeout)
 
@@ -299,6 +301,7 @@ def _run(
     stdin: str | bytes | None = None,
     timeout: float = 120,
 ) -> str:
+    __tracebackhide__ = True  # pytest would show the environment, and what is secret in it
     done = subprocess.run(
         command,
         env=dict(environment),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+from datetime import datetime
 
 from tests.cluster_client import MADE_BY_TESTS, Cluster, CommandError
+from tests.operator_release import SYSTEM_NAMESPACE
 
 LOOKS = {
     "objects": ("get", "pods,jobs,cronjobs,deployments,persistentvolumeclaims", "-o", "wide"),
@@ -14,28 +17,33 @@ LOOKS = {
 LOG = ("--all-containers", "--prefix", "--ignore-errors", "--tail=80")
 
 
-def diagnose() -> list[tuple[str, str]]:
-    """Return (title, text) of the objects, Events, HousingModels and pod logs of every test namespace.
+def diagnose(since: datetime) -> list[tuple[str, str]]:
+    """Return (title, text) of objects, Events, HousingModels and pod logs, namespace by namespace.
 
-    A look that fails gives its error as the text, and spoils no other.
+    Of the operator's own namespace, and of those that tests made since a point in time. A look that
+    fails gives its error as the text, and spoils no other.
     """
     try:
         cluster = Cluster.connect()
-        namespaces = _names(cluster, "namespaces", "-l", MADE_BY_TESTS)
         sections = []
-        for namespace in namespaces:
+        for namespace in _namespaces(cluster, since):
             for title, arguments in LOOKS.items():
                 sections.append(_section(cluster, namespace, title, *arguments))
-            for pod in _names(cluster, "pods", "-n", namespace):
+            pods = cluster.kubectl("get", "pods", "-n", namespace, "-o", "name", timeout=30)
+            for pod in pods.split():
                 sections.append(_section(cluster, namespace, f"log of {pod}", "logs", pod, *LOG))
     except (RuntimeError, CommandError, subprocess.TimeoutExpired) as error:
         return [("cluster", f"it could not be looked at: {error}")]
     return sections
 
 
-def _names(cluster: Cluster, kind: str, *selection: str) -> list[str]:
-    output = cluster.kubectl("get", kind, *selection, "-o", "name", timeout=30)
-    return [name.rpartition("/")[2] for name in output.split()]
+def _namespaces(cluster: Cluster, since: datetime) -> list[str]:
+    found = cluster.kubectl("get", "namespaces", "-l", MADE_BY_TESTS, "-o", "json", timeout=30)
+    made = [namespace["metadata"] for namespace in json.loads(found)["items"]]
+    names = [
+        one["name"] for one in made if datetime.fromisoformat(one["creationTimestamp"]) >= since
+    ]
+    return sorted({*names, SYSTEM_NAMESPACE})
 
 
 def _section(cluster: Cluster, namespace: str, title: str, *arguments: str) -> tuple[str, str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Generator, Iterator
+from datetime import UTC, datetime
 
 import pytest
 
 from tests.cluster_client import Cluster
 from tests.diagnosis import diagnose
 from tests.operator_release import install_operator
+
+STARTED = datetime.now(UTC).replace(microsecond=0)
 
 
 @pytest.fixture(scope="session")
@@ -35,5 +38,5 @@ def pytest_runtest_makereport(
     """Add the state of the cluster to the report of a test that failed, while it is still there."""
     report = yield
     if report.failed and report.when != "teardown":
-        report.sections.extend(diagnose())
+        report.sections.extend(diagnose(STARTED))
     return report
