@@ -1,6 +1,12 @@
 """`python -m housing_operator`."""
 
+import os
 import sys
+
+# The next pass over a model is its next try, so MLflow's own patience is not for this program. Set
+# before housing_core.registry sets what suits the others.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 from housing_operator.main import main
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self, TypeVar
 
 import urllib3
+import yaml
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from kubernetes.dynamic import DynamicClient
@@ -99,7 +100,7 @@ class Kube:
         except config.ConfigException:
             try:
                 config.load_kube_config(client_configuration=configuration)
-            except config.ConfigException as error:
+            except (config.ConfigException, yaml.YAMLError, OSError) as error:
                 raise KubeError(f"no cluster to work on: {error}") from error
         return cls(accept_plain_authority_in(client.ApiClient(configuration)))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import tempfile
 import time
@@ -12,11 +11,6 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
-
-# The next pass is the next try: a model must not wait for MLflow's own patience. They have to be
-# set before housing_core.registry sets its own.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 from housing_core.api.status import ClassBoundary, InferredColumn, InferredCross, ModelInputs
 from housing_core.bundle import (
@@ -40,6 +34,9 @@ from housing_operator.observation import RegistryState, VersionFacts
 
 THREADS = 4
 CACHED_VERSIONS = 512
+
+RETRY_SECONDS = 0.5
+"""A call that MLflow did not answer is made once more after so long: one lost connection is no outage."""
 
 PAUSE_SECONDS = 10.0
 """After MLflow did not answer, no model asks again for so long: all would wait for the same answer."""
@@ -133,8 +130,13 @@ class RegistryView:
     async def _ask(self, call: Callable[[], T]) -> T:
         if self._clock() < self._silent_until:
             raise RegistryUnavailableError(self._error)
+        loop = asyncio.get_running_loop()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+            return await loop.run_in_executor(self._threads, call)
+        except RegistryUnavailableError:
+            await asyncio.sleep(RETRY_SECONDS)
+        try:
+            return await loop.run_in_executor(self._threads, call)
         except RegistryUnavailableError as error:
             self._silent_until = self._clock() + PAUSE_SECONDS
             self._error = str(error)

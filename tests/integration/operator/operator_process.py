@@ -16,9 +16,6 @@ from tests.mlflow_server import free_port
 START_SECONDS = 90
 STOP_SECONDS = 30
 
-NOWHERE = {"nodeSelector": {"housing-operator.dev/tests": "no-node-has-this"}}
-"""Plumbing of pods that shall never run."""
-
 
 class OperatorProcess:
     """`python -m housing_operator` for one namespace; its ports stay the same over restarts."""
@@ -26,8 +23,10 @@ class OperatorProcess:
     def __init__(self, cluster: Cluster, namespace: str, tracking_uri: str, folder: Path) -> None:
         self.metrics_port, self.health_port = free_port(), free_port()
         self.log = folder / "operator.log"
+        # What the tests' own MLflow client has set is not the operator's.
+        inherited = {k: v for k, v in cluster.environment.items() if not k.startswith("MLFLOW_")}
         self._environment = {
-            **cluster.environment,
+            **inherited,
             "MLFLOW_TRACKING_URI": tracking_uri,
             "HOUSING_TRAINING_IMAGE": "example.com/training:1",
             "HOUSING_SERVING_IMAGE": "example.com/serving:1",
