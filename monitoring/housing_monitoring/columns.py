@@ -24,7 +24,7 @@ class NumericColumn:
     """A numeric feature in the window.
 
     Attributes:
-        values: float64, (rows,); NaN where missing.
+        values: float64, (rows,), rounded to float32 as the graph takes them; NaN where missing.
         unreadable: rows whose value was no number; they count as missing.
 
     """
@@ -77,8 +77,10 @@ def numeric_column(
 
     """
     values, bad = _cleaned(texts, lambda raw: clean_number(name, raw, rule, missing_words))
-    table = np.array([math.nan if value is None else value for value in values] + [math.nan])
-    return NumericColumn(table[codes], _rows_of(bad, codes))
+    table = np.array(
+        [math.nan if value is None else value for value in [*values, None]], np.float32
+    )
+    return NumericColumn(table[codes].astype(np.float64), _rows_of(bad, codes))
 
 
 def categorical_column(

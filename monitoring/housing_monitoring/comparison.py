@@ -92,15 +92,15 @@ def _compare_categories(
     counts = column.counts()
     rows = len(column.codes)
     missing = rows - sum(counts.values())
+    new = _new_categories(profile, counts)
     rare = profile.cardinality - len(profile.counts)
-    # A profile that does not remember its rare categories cannot tell them from new ones.
-    remembers = rare <= 0 or bool(profile.other_hashes)
-    new = _new_categories(profile, counts) if remembers else {}
-    unseen = unseen_rows(list(profile.counts.values()), profile.other, rare) if remembers else 0.0
+    # A profile remembers so many categories at most; the others look new when they come again.
+    forgotten = max(0, rare - len(profile.other_hashes))
+    unseen = unseen_rows(list(profile.counts.values()), profile.other, rare, forgotten)
     ratio = None
-    if profile.cardinality and remembers:
+    if profile.cardinality:
         credible = sum(1 for count in new.values() if count >= _CREDIBLE_ROWS)
-        ratio = (profile.cardinality + credible) / profile.cardinality
+        ratio = (profile.cardinality + max(0, credible - forgotten)) / profile.cardinality
     return _with_index(
         FeatureDrift(
             name=name,
@@ -115,8 +115,8 @@ def _compare_categories(
             new_categories=sorted(new, key=lambda category: (-new[category], category))[
                 :_NAMED_CATEGORIES
             ],
-            new_share=_share(sum(new.values()), rows) if remembers else None,
-            new_share_expected=_share(unseen, profile.rows) if remembers else None,
+            new_share=_share(sum(new.values()), rows),
+            new_share_expected=_share(unseen, profile.rows),
             unreadable=column.unreadable,
             missing_share_reference=_share(profile.missing, profile.rows),
             missing_share_window=_share(missing, rows),
@@ -126,7 +126,7 @@ def _compare_categories(
 
 
 def _new_categories(profile: CategoricalProfile, counts: dict[str, int]) -> dict[str, int]:
-    """Rows of each category that the training part did not have."""
+    """Rows of each category that the profile does not remember."""
     rare = set(profile.other_hashes)
     return {
         category: rows

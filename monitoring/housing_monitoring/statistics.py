@@ -201,20 +201,26 @@ def skewness_noise(reference: Moments, window: Moments, z: float) -> float:
     return z * widening * math.sqrt(6 * (1 / window.rows + 1 / reference.rows))
 
 
-def unseen_rows(counts: Sequence[int], other_rows: int, other_categories: int) -> float:
-    """Rows among the reference's that stand for categories it has not seen.
+def unseen_rows(
+    counts: Sequence[int], other_rows: int, other_categories: int, forgotten: int = 0
+) -> float:
+    """Rows among the reference's that stand for categories it does not know.
 
-    Good's and Turing's estimate: as many rows as there are categories seen once (Good, The
-    population frequencies of species, 1953). Of the further categories only the sum is known;
-    their sizes are taken as geometric, of which categories^2 / rows are single.
+    Good's and Turing's estimate for those that it has not seen: as many rows as there are
+    categories seen once (Good, The population frequencies of species, 1953). Of the further
+    categories only the sum is known; their sizes are taken as geometric, of which
+    categories^2 / rows are single. The forgotten ones add their rows: being the rarest, they have
+    the average of the further ones at most.
 
     Args:
         counts: rows of each of the frequent categories.
         other_rows: rows of all further categories together.
         other_categories: number of further categories.
+        forgotten: how many of those, the rarest, are not known by name or hash.
 
     """
     single = float(sum(1 for count in counts if count == 1))
-    if other_rows > 0:
+    if other_rows > 0 and other_categories > 0:
         single += other_categories**2 / other_rows
+        single += forgotten * other_rows / other_categories
     return single

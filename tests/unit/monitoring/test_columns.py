@@ -24,6 +24,11 @@ def test_numbers_and_texts_are_read_as_serving_reads_them() -> None:
     assert column.unreadable == 0
 
 
+def test_numbers_are_rounded_as_the_graph_takes_them() -> None:
+    column = numeric_column("area", *encoded([0.7]), TURKISH, MISSING_WORDS)
+    assert column.values[0] == float(np.float32(0.7)) != 0.7
+
+
 @pytest.mark.parametrize("value", [..., None, "", "n/a", float("nan")])
 def test_what_means_no_value_is_missing(value: object) -> None:
     number = numeric_column("area", *encoded([value, 1]), TURKISH, MISSING_WORDS)

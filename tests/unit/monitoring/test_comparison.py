@@ -114,15 +114,19 @@ def test_a_category_counts_for_the_cardinality_ratio_when_it_was_seen_twice() ->
     assert feature.cardinality_ratio == pytest.approx(44 / 43)
 
 
-def test_new_categories_are_not_claimed_when_rare_ones_were_not_remembered() -> None:
-    forgetful = DISTRICT.model_copy(update={"other_hashes": []})
-    feature = compare("district", forgetful, categories({"Kadıköy": 50, "rare 1": 50}), Z)
-    assert (feature.new_share, feature.cardinality_ratio, feature.new_categories) == (
-        None,
-        None,
-        [],
-    )
-    assert [b.label for b in feature.bins] == ["Kadıköy", "Şile", "(41 rare ones)", "(missing)"]
+def test_categories_that_the_profile_forgot_are_expected_among_the_new_ones() -> None:
+    forgetful = DISTRICT.model_copy(update={"other_hashes": DISTRICT.other_hashes[:10]})
+    feature = compare("district", forgetful, categories({"Kadıköy": 96, "rare 39": 4}), Z)
+    assert feature.new_share == pytest.approx(0.04)
+    assert feature.new_share_expected == pytest.approx((4 + 300) / 10_000)
+    assert feature.cardinality_ratio == 1.0
+    assert [(b.label, b.reference, b.window) for b in feature.bins] == [
+        ("Kadıköy", 5_000, 96),
+        ("Şile", 4_000, 0),
+        ("(41 rare ones)", 196, 0),
+        ("(new)", 304, 4),
+        ("(missing)", 500, 0),
+    ]
 
 
 def test_another_city_in_a_column_with_one_category_is_drift() -> None:

@@ -166,6 +166,10 @@ def test_rows_of_unseen_categories_are_estimated_from_those_seen_once() -> None:
     assert whole / 20_000 == pytest.approx(unseen_share, rel=0.35)
     hashed = unseen_rows(counts[:100], sum(counts[100:]), len(counts) - 100)
     assert hashed / 20_000 == pytest.approx(unseen_share, rel=1.0)
+    further = np.sort(seen[seen > 0])[::-1][100:]
+    forgotten_share = shares[(seen > 0) & (seen <= further[500])].sum()
+    forgetful = unseen_rows(counts[:100], sum(counts[100:]), len(counts) - 100, len(further) - 500)
+    assert forgetful / 20_000 > unseen_share + forgotten_share * 0.9
 
 
 def test_addresses_that_are_nearly_all_different_let_expect_nearly_only_new_ones() -> None:
