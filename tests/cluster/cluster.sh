@@ -6,7 +6,7 @@
 set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
 . "$HERE/common.sh"
-alone "$0" "$@"
+[ "${1:-}" = env ] || alone "$0" "$@"
 
 KIND_VERSION=v0.33.0 KIND_MINIMUM=0.31 KIND_CLUSTER=housing
 HELM_VERSION=v4.1.4
