@@ -31,7 +31,7 @@ from housing_operator.reconciler import Key, Reconciler
 from housing_operator.registry_view import RegistryView
 from housing_operator.resources.labels import INSTANCE, MANAGED
 from housing_operator.settings import Settings, SettingsError
-from housing_operator.worker import STALE_SECONDS, WORKERS, sample, work
+from housing_operator.worker import WORKERS, StalledError, check_alive, sample, work
 from housing_operator.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
@@ -63,11 +63,11 @@ def watches(queue: WorkQueue[Key]) -> kopf.OperatorRegistry:
             queue.put((namespace, owner), DEBOUNCE_SECONDS)
 
     async def longest_wait(**_: Any) -> float:
-        waited = queue.longest_wait()
-        if waited > STALE_SECONDS:
+        try:
+            return check_alive(queue)
+        except StalledError as error:
             # Any other exception would be tried again, and the probe with it.
-            raise kopf.PermanentError(f"a HousingModel waits for a worker for {waited:.0f} s")
-        return waited
+            raise kopf.PermanentError(str(error)) from error
 
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry)(login)

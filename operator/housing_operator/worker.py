@@ -21,6 +21,11 @@ STALE_SECONDS = 300.0
 
 SAMPLE_SECONDS = 5.0
 
+
+class StalledError(Exception):
+    """The workers take no keys any more; a restart may help."""
+
+
 Reconcile = Callable[[Key], Awaitable[float | None]]
 
 
@@ -41,6 +46,19 @@ async def work(queue: WorkQueue[Key], reconcile: Reconcile) -> None:
             )
         else:
             queue.done(key, again_in)
+
+
+def check_alive(queue: WorkQueue[Key]) -> float:
+    """Seconds that the key which is due for the longest time has waited for a worker.
+
+    Raises:
+        StalledError: when that is too long for a queue whose workers live.
+
+    """
+    waited = queue.longest_wait()
+    if waited > STALE_SECONDS:
+        raise StalledError(f"a HousingModel waits for a worker for {waited:.0f} s")
+    return waited
 
 
 async def sample(queue: WorkQueue[Key]) -> None:

@@ -157,7 +157,8 @@ def _environment(program: Program, given: dict[str, Any], mlflow: str) -> list[d
         "MLFLOW_TRACKING_URI": mlflow,
         ENVIRONMENT_VARIABLE: program.task,
     }
-    variables = {name: {"name": name, "value": value} for name, value in own.items()}
+    # The kubelet reads $(NAME) as a reference and $$ as a dollar sign: a column may be called so.
+    variables = {n: {"name": n, "value": value.replace("$", "$$")} for n, value in own.items()}
     variables |= {variable["name"]: variable for variable in given.get("env", [])}
     return list(variables.values())
 

@@ -92,5 +92,10 @@ def container_of(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def environment_of(body: dict[str, Any]) -> dict[str, Any]:
-    """Name → value, or where the value comes from."""
-    return {v["name"]: v.get("value", v.get("valueFrom")) for v in container_of(body)["env"]}
+    """Name → value as the kubelet gives it to the program, or where the value comes from."""
+    return {
+        variable["name"]: (
+            variable["value"].replace("$$", "$") if "value" in variable else variable["valueFrom"]
+        )
+        for variable in container_of(body)["env"]
+    }

@@ -153,6 +153,16 @@ def test_every_program_gets_its_task_and_mlflow():
         assert environment["HOME"] == "/tmp"
 
 
+def test_a_column_that_looks_like_a_reference_to_a_variable_stays_as_it_is():
+    column = "Price $(HOME) in $$"
+    of = blueprint(dataset={"uri": "/data", "target": {"column": column}})
+    job = training_job(of, start(of))
+    (task,) = [v["value"] for v in container_of(job)["env"] if v["name"] == "HOUSING_TASK"]
+    assert "Price $$(HOME) in $$$$" in task
+    read = TrainingTask.model_validate_json(environment_of(job)["HOUSING_TASK"])
+    assert read.dataset.target.column == column
+
+
 PLUMBING = {
     "resources": {"requests": {"cpu": "2"}, "limits": {"memory": "8Gi"}},
     "serviceAccountName": "with-a-role",

@@ -2,8 +2,10 @@
 
 import asyncio
 
+import pytest
+
 from housing_operator import worker
-from housing_operator.worker import work
+from housing_operator.worker import STALE_SECONDS, StalledError, check_alive, work
 from housing_operator.workqueue import Backoff, WorkQueue
 
 
@@ -62,3 +64,17 @@ def test_a_model_that_is_gone_is_forgotten():
 
     queue = run_until(reconcile, [("ns", "gone")], lambda: bool(passes))
     assert len(queue) == 0
+
+
+def test_a_queue_whose_workers_hang_is_stalled_and_one_that_is_backed_off_is_not():
+    now = [0.0]
+    queue = WorkQueue(lambda: now[0], chance=lambda: 0.0)
+    queue.put("later", STALE_SECONDS * 2)
+    now[0] += STALE_SECONDS + 1
+    assert check_alive(queue) == 0
+    queue.put("due")
+    now[0] += STALE_SECONDS
+    assert check_alive(queue) == STALE_SECONDS
+    now[0] += 1
+    with pytest.raises(StalledError, match="waits for a worker for 301 s"):
+        check_alive(queue)
