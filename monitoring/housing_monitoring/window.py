@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import PurePosixPath
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from housing_core import prediction_log as log
 from housing_core import storage
 from housing_core.cleaning import CleaningRules
 from housing_monitoring.columns import Column, categorical_column, numeric_column
+from housing_monitoring.log_files import (
+    IDENTITY,
+    NotOfTheLogError,
+    feature_field,
+    read_rows,
+    rows_schema,
+)
 
-SUFFIX = ".parquet"
 TRACK = "production"
+
+READERS = 8
+"""Files that are fetched at a time: the log of a busy hour is many small ones."""
 
 CLOCK_DISAGREEMENT = timedelta(hours=1)
 """How far ahead of this clock rows are looked for, so that they can be counted and named."""
-
-_IDENTITY = [log.REQUEST_ID, log.ROW]
-_FIELDS = [*_IDENTITY, log.TIME, log.MODEL_VERSION, log.TRACK, log.PREDICTED_CLASS]
-_SCHEMA = pa.schema([log.predictions_schema([]).field(name) for name in _FIELDS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +59,13 @@ class Window:
     skipped_rows: dict[str, int] = field(default_factory=dict)
 
 
-class _NotOfTheLogError(Exception):
-    """A file that is not a predictions file; the message says why."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one file gives: rows to judge, or why it gives none, and why rows were left out."""
+
+    rows: pa.Table | None = None
+    not_read: str = ""
+    left_out: Counter[str] = field(default_factory=Counter)
 
 
 def read_window(
@@ -82,17 +91,24 @@ def read_window(
     skipped_files: dict[str, str] = {}
     skipped_rows: Counter[str] = Counter()
     names = [*rules.numbers, *rules.texts]
-    parts = [_schema(names).empty_table()]
-    for file in _files(uri, model, start, now):
+    tables = [rows_schema(names).empty_table()]
+
+    def part_of(file: storage.DataFile) -> _Part:
         try:
-            table = _read(file, names)
-        except _NotOfTheLogError as error:
-            skipped_files[file.uri] = str(error)
-            continue
-        kept, left_out = _judged(table, version, start, now)
-        skipped_rows.update(left_out)
-        parts.append(kept)
-    rows = pa.concat_tables(parts)
+            rows = read_rows(file, names)
+        except NotOfTheLogError as error:
+            return _Part(not_read=str(error))
+        return _judged(rows, version, start, now)
+
+    files = _files(uri, model, start, now)
+    with ThreadPoolExecutor(READERS) as pool:
+        for file, part in zip(files, pool.map(part_of, files), strict=True):
+            skipped_rows.update(part.left_out)
+            if part.rows is None:
+                skipped_files[file.uri] = part.not_read
+            else:
+                tables.append(part.rows)
+    rows = pa.concat_tables(tables).combine_chunks()
     unique = _unique(rows)
     if twice := len(rows) - len(unique):
         skipped_rows["logged twice"] = twice
@@ -114,60 +130,7 @@ def _files(uri: str, model: str, start: datetime, now: datetime) -> list[storage
     return [file for folder in folders for file in storage.list_folder(root.child(folder))]
 
 
-def _read(file: storage.DataFile, names: list[str]) -> pa.Table:
-    name = PurePosixPath(file.uri).name
-    if name[0] in "._":
-        raise _NotOfTheLogError("is being written")
-    if not name.endswith(SUFFIX):
-        raise _NotOfTheLogError(f"does not end in {SUFFIX}")
-    try:
-        with storage.open_file(file.uri) as handle:
-            content = handle.read()
-    except storage.StorageError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            raise _NotOfTheLogError("was removed while the log was read") from error
-        raise
-    except OSError as error:
-        raise storage.StorageError(f"{file.uri} cannot be read: {error}") from error
-    try:
-        # From here on nothing is fetched: what fails is the content.
-        parquet = pq.ParquetFile(pa.BufferReader(content))
-        missing = {*_FIELDS, log.FEATURES} - set(parquet.schema_arrow.names)
-        if missing:
-            raise _NotOfTheLogError(f"has no column {', '.join(sorted(missing))}")
-        table = parquet.read(columns=[*_FIELDS, log.FEATURES])
-        fields = table.select(_FIELDS).cast(_SCHEMA)
-        texts = _feature_texts(table, names)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        first_line = str(error).partition("\n")[0]
-        raise _NotOfTheLogError(f"is corrupt or foreign: {first_line}") from error
-    return pa.Table.from_arrays([*fields.columns, *texts], schema=_schema(names))
-
-
-def _feature_texts(table: pa.Table, names: list[str]) -> list[pa.Array]:
-    """JSON texts of each wanted feature, null where the file does not have it."""
-    features = table[log.FEATURES].combine_chunks()
-    if not pa.types.is_struct(features.type):
-        raise _NotOfTheLogError(f"has no struct in column {log.FEATURES}")
-    # flatten() keeps a null struct's fields null, which field() does not.
-    found = dict(zip(features.type.names, features.flatten(), strict=True))
-    absent = pa.nulls(len(table), pa.string())
-    return [found.get(name, absent).cast(pa.string()) for name in names]
-
-
-def _feature(name: str) -> str:
-    """A feature's name in tables of this module, apart from the log's own names."""
-    return f"{log.FEATURES}.{name}"
-
-
-def _schema(names: list[str]) -> pa.Schema:
-    return pa.schema([*_SCHEMA, *(pa.field(_feature(name), pa.string()) for name in names)])
-
-
-def _judged(
-    table: pa.Table, version: str, start: datetime, now: datetime
-) -> tuple[pa.Table, Counter[str]]:
-    """The rows to judge, and why the others of the window are not among them."""
+def _judged(table: pa.Table, version: str, start: datetime, now: datetime) -> _Part:
     left_out: Counter[str] = Counter()
     table = table.filter(pc.greater_equal(table[log.TIME], _moment(start)))
     later = pc.greater(table[log.TIME], _moment(now))
@@ -178,21 +141,21 @@ def _judged(
             if value != wanted:
                 left_out[f"of {name.replace('_', ' ')} {value}"] = rows
         table = table.filter(pc.equal(table[name], wanted))
-    return table, +left_out
+    return _Part(rows=table, left_out=+left_out)
 
 
 def _unique(table: pa.Table) -> pa.Table:
     """Each (request id, row) once: the first that was read."""
     position = "position"
-    numbered = table.select(_IDENTITY).append_column(position, pa.array(np.arange(len(table))))
-    first = numbered.group_by(_IDENTITY).aggregate([(position, "min")])[f"{position}_min"]
+    numbered = table.select(IDENTITY).append_column(position, pa.array(np.arange(len(table))))
+    first = numbered.group_by(IDENTITY).aggregate([(position, "min")])[f"{position}_min"]
     return table.take(first.take(pc.sort_indices(first)))
 
 
 def _digest(table: pa.Table) -> str:
-    identity = table.select(_IDENTITY).sort_by([(name, "ascending") for name in _IDENTITY])
+    identity = table.select(IDENTITY).sort_by([(name, "ascending") for name in IDENTITY])
     digest = hashlib.sha256()
-    for request, row in zip(*(identity[name].to_pylist() for name in _IDENTITY), strict=True):
+    for request, row in zip(*(identity[name].to_pylist() for name in IDENTITY), strict=True):
         digest.update(f"{request}\t{row}\n".encode())
     return digest.hexdigest()
 
@@ -200,10 +163,10 @@ def _digest(table: pa.Table) -> str:
 def _features(table: pa.Table, rules: CleaningRules) -> dict[str, Column]:
     columns: dict[str, Column] = {}
     for name, rule in rules.numbers.items():
-        texts, codes = _encoded(table[_feature(name)])
+        texts, codes = _encoded(table[feature_field(name)])
         columns[name] = numeric_column(name, texts, codes, rule, rules.missing_words)
     for name in rules.texts:
-        texts, codes = _encoded(table[_feature(name)])
+        texts, codes = _encoded(table[feature_field(name)])
         columns[name] = categorical_column(name, texts, codes, rules.missing_words)
     return columns
 
