@@ -22,7 +22,8 @@ build() { # name
   [ -f "$file" ] || fail "there is no image named $1"
   case $CONTEXT in
     kubebox) build_with_podman "$file" "$(image "$1")" ;;
-    *) DOCKER_BUILDKIT=1 docker build --quiet --file "$file" --tag "$(image "$1")" . ;;
+    # A plain image, without the attestations that make an index of it: kind loads it under any image store.
+    *) DOCKER_BUILDKIT=1 docker build --quiet --provenance=false --file "$file" --tag "$(image "$1")" . ;;
   esac
 }
 
