@@ -79,6 +79,7 @@ def test_dirty_listings_train_a_model_that_beats_guessing(trained: Trained) -> N
         "Görünüm": "Categorical",
     }
     assert [cross.columns for cross in trained.encoded.crosses] == [
+        ["İlçe", "Mahalle"],
         ["İlçe", "Yaş"],
         ["İlçe", "Isıtma"],
     ]

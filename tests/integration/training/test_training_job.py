@@ -1,0 +1,214 @@
+"""A training from its task to a registered version, against a real MLflow server."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from housing_core.bundle import GRAPH_FILE, read_golden, read_schema, read_summary
+from housing_core.registry import KEY_TAG, Registry
+from tests.integration.training.conftest import Train
+from tests.integration.training.program import Ended, task
+
+MODEL = "training-test.istanbul"
+
+
+def bundle_of(registry: Registry, version: str, folder: Path) -> Path:
+    return registry.download_bundle(MODEL, version, folder / f"bundle-{version}")
+
+
+def test_a_version_is_registered_with_all_that_people_look_for(
+    first: Ended, registry: Registry, tmp_path: Path
+) -> None:
+    assert first.outcome is not None
+    assert first.outcome.outcome == "Registered"
+    assert first.outcome.version == "1"
+    run_id = first.outcome.run_id
+    assert run_id is not None
+    version = registry.version(MODEL, "1")
+    assert (version.key, version.run_id, version.rejected) == ("first", run_id, None)
+    run = registry.client.get_run(run_id)
+    assert run.data.tags[KEY_TAG] == "first"
+    assert run.info.status == "FINISHED"
+    assert run.data.params["forest.trees"] == "20"
+    for score in ("accuracy", "macro_f1", "precision", "recall", "roc_auc"):
+        assert 0 < run.data.metrics[score] <= 1
+        assert 0 < run.data.metrics[f"baseline_{score}"] <= 1
+    assert run.inputs.dataset_inputs[0].dataset.digest == first.outcome.dataset_fingerprint
+    matrix = json.loads(registry.download_run_file(run_id, "evaluation/confusion_matrix.json"))
+    assert matrix["classes"] == ["Low", "Medium", "High"]
+    summary = read_summary(bundle_of(registry, "1", tmp_path))
+    assert summary.scores.macro_f1 == pytest.approx(run.data.metrics["macro_f1"])
+    assert sum(map(sum, summary.scores.confusion_matrix)) <= summary.holdout_rows
+    assert summary.rows == summary.new_rows > 2900
+    assert summary.dataset_fingerprint == first.outcome.dataset_fingerprint
+    assert summary.comparison is None
+    assert summary.bundle_bytes > 100_000
+    assert first.outcome.message in run_messages(registry, run_id)
+
+
+def run_messages(registry: Registry, run_id: str) -> str:
+    return registry.download_run_file(run_id, "messages.txt").decode()
+
+
+def test_the_model_is_good_on_real_listings(
+    first: Ended, registry: Registry, tmp_path: Path
+) -> None:
+    summary = read_summary(bundle_of(registry, "1", tmp_path))
+    # 20 trees on a ninth of the data; tests/bench holds the whole data to more.
+    assert summary.scores.macro_f1 > 0.6
+    assert summary.scores.roc_auc is not None
+    assert summary.scores.roc_auc > 0.8
+
+
+def test_every_line_is_json_and_says_how_far_it_is(first: Ended) -> None:
+    stages = {
+        line["stage"]: line["seconds"]
+        for line in first.lines
+        if "seconds" in line and "stage" in line
+    }
+    assert set(stages) == {"read", "encode", "resample", "grow", "evaluate", "register"}
+    assert [line["trees"] for line in first.lines if "trees" in line] == [4, 8, 12, 16, 20]
+
+
+def test_what_was_inferred_is_in_the_schema(
+    first: Ended, registry: Registry, tmp_path: Path
+) -> None:
+    schema = read_schema(bundle_of(registry, "1", tmp_path))
+    kinds = {column.name: column.kind for column in schema.columns}
+    assert kinds["Brüt Metrekare"] == "Numeric"
+    assert kinds["Ilce"] == "Categorical"
+    assert kinds["Mahalle"] == "HighCardinality"
+    assert "Unnamed: 0" in schema.ignored
+    assert ["Ilce", "Mahalle"] in [cross.columns for cross in schema.crosses]
+    assert 1e6 < schema.boundaries[0] < schema.boundaries[1] < 2e7
+
+
+def test_checkpoints_and_seen_rows_are_kept_without_pickle(
+    first: Ended, registry: Registry
+) -> None:
+    assert first.outcome is not None
+    run_id = first.outcome.run_id or ""
+    kept = [file.path for file in registry.client.list_artifacts(run_id, "checkpoints")]
+    assert len([path for path in kept if path.endswith(".skops")]) == 5
+    assert len([path for path in kept if path.endswith(".json")]) == 5
+    content = registry.download_run_file(run_id, "rows.npy")
+    rows = np.load(io.BytesIO(content), allow_pickle=False)
+    assert rows.dtype == np.uint64
+    assert len(rows) > 2900
+    assert np.all(rows[1:] > rows[:-1])
+
+
+def test_stock_mlflow_gives_the_answers_of_the_bundle(
+    first: Ended, registry: Registry, tmp_path: Path
+) -> None:
+    golden = read_golden(bundle_of(registry, "1", tmp_path))
+    mlflow.set_tracking_uri(registry.tracking_uri)
+    model = mlflow.pyfunc.load_model(f"models:/{MODEL}/1")
+    answer = model.predict(pd.DataFrame([row.row for row in golden if row.row]))
+    expected = np.array([row.probabilities for row in golden if row.row])
+    names = [f"probability_{name}" for name in ("Low", "Medium", "High")]
+    assert answer["class"].tolist() == [row.label for row in golden if row.row]
+    assert answer[names].to_numpy() == pytest.approx(expected, abs=1e-5)
+
+
+def test_training_again_with_one_key_gives_the_version_that_is_there(
+    first: Ended, train: Train, istanbul: Path, registry: Registry
+) -> None:
+    again = train(task(istanbul, name="istanbul", key="first", attempt=2))
+    assert again.code == 0
+    assert again.outcome == first.outcome
+    assert len([v for v in registry.versions(MODEL) if v.key == "first"]) == 1
+
+
+def test_without_a_new_row_nothing_is_registered_until_there_is_one(
+    *,
+    first: Ended,
+    train: Train,
+    istanbul: Path,
+    izmir: Path,
+    registry: Registry,
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "listings"
+    folder.mkdir()
+    content = istanbul.read_text("utf-8")
+    header, *rows = content.splitlines(keepends=True)
+    # The same rows with other row numbers, in another order, in two files.
+    (folder / "a.csv").write_text(header + "".join(f"9{row}" for row in rows[1500:]), "utf-8")
+    (folder / "b.csv").write_text(content, "utf-8")
+    given = task(
+        folder,
+        name="istanbul",
+        key="drift",
+        trigger="Drift",
+        needs_new_rows=True,
+        production_version="1",
+    )
+    before = registry.versions(MODEL)
+    none = train(given)
+    assert none.code == 0
+    assert none.outcome is not None
+    assert none.outcome.outcome == "NoNewData"
+    assert "was seen by version 1: add listings" in none.outcome.message
+    assert registry.versions(MODEL) == before
+
+    shutil.copy(izmir, folder / "c.csv")
+    more = train({**given, "attempt": 2})
+    assert more.code == 0
+    assert more.outcome is not None
+    assert more.outcome.outcome == "Registered"
+    assert more.outcome.run_id == none.outcome.run_id
+    assert more.outcome.dataset_fingerprint != none.outcome.dataset_fingerprint
+    summary = read_summary(bundle_of(registry, more.outcome.version or "", tmp_path))
+    assert 900 < summary.new_rows <= 1000
+    assert summary.comparison is not None
+    assert summary.comparison.champion_version == "1"
+    assert summary.comparison.rows == summary.holdout_rows
+    assert summary.comparison.challenger_macro_f1 == pytest.approx(summary.scores.macro_f1)
+    assert 0 < summary.comparison.champion_macro_f1 < 1
+    assert summary.comparison.challenger_rank_correlation is not None
+    assert (
+        summary.comparison.champion_boundaries
+        == read_schema(bundle_of(registry, "1", tmp_path)).boundaries
+    )
+
+
+def test_kept_boundaries_are_those_of_production(
+    first: Ended, train: Train, izmir: Path, registry: Registry, tmp_path: Path
+) -> None:
+    kept = train(
+        task(
+            izmir,
+            name="istanbul",
+            key="kept",
+            production_version="1",
+            dataset={"target": {"column": "Fiyat", "boundaries": "Keep"}},
+        )
+    )
+    assert kept.outcome is not None
+    assert kept.outcome.outcome == "Registered", kept.outcome.message
+    own = read_schema(bundle_of(registry, kept.outcome.version or "", tmp_path)).boundaries
+    assert own == read_schema(bundle_of(registry, "1", tmp_path)).boundaries
+
+
+def test_two_namespaces_with_a_model_of_one_name_do_not_meet(
+    first: Ended, train: Train, izmir: Path, registry: Registry
+) -> None:
+    other = train(task(izmir, name="istanbul", key="first", namespace="other-team"))
+    assert other.code == 0
+    assert other.outcome is not None
+    assert other.outcome.version == "1"
+    assert [v.key for v in registry.versions("other-team.istanbul")] == ["first"]
+    assert registry.version(MODEL, "1").run_id != other.outcome.run_id
+
+
+def test_the_graph_is_small_enough_to_serve(
+    first: Ended, registry: Registry, tmp_path: Path
+) -> None:
+    assert (bundle_of(registry, "1", tmp_path) / GRAPH_FILE).stat().st_size < 5_000_000
