@@ -19,5 +19,6 @@ def test_mlflow_away_at_the_start_is_a_condition_and_nothing_else(
         assert models.get(name)["metadata"]["resourceVersion"] == before
     finally:
         mlflow_server.start()
+    models.wake(name, 1)
     models.training(name)
     models.wait_condition(name, "Degraded", status="False")
