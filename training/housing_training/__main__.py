@@ -19,7 +19,6 @@ from housing_core.tasks import (
     TrainingTask,
 )
 from housing_training.errors import InvalidDataError
-from housing_training.job import TrainingJob
 
 TERMINATION_LOG_VARIABLE = "HOUSING_TERMINATION_LOG"
 TERMINATION_LOG = "/dev/termination-log"
@@ -52,6 +51,9 @@ def main() -> int:
 
 
 def _train() -> TrainingOutcome:
+    # --help need not wait seconds for scikit-learn and MLflow.
+    from housing_training.job import TrainingJob  # noqa: PLC0415 - see above
+
     try:
         task = TrainingTask.from_environment()
         job = TrainingJob(task, Registry())

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mlflow.artifacts import download_artifacts
 
 from housing_core.bundle import read_golden, read_schema
 from housing_core.registry import Registry
 from tests.integration.training.program import Ended
+from tests.mlflow_server import MlflowServer
 
 MODEL = "training-test.istanbul"
 
@@ -32,14 +32,13 @@ print(json.dumps({"ours": ours, "columns": list(answer.columns), "values": answe
 
 @pytest.fixture(scope="module")
 def stock_python(
-    first: Ended, mlflow_server: object, tmp_path_factory: pytest.TempPathFactory
+    first: Ended, mlflow_server: MlflowServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A Python with stock MLflow and what the model lists, and nothing else."""
     folder = tmp_path_factory.mktemp("stock")
-    requirements = download_artifacts(
-        artifact_uri=f"models:/{MODEL}/1/requirements.txt",
-        dst_path=str(folder),
-        tracking_uri=mlflow_server.url,  # type: ignore[attr-defined] # MlflowServer
+    assert first.outcome is not None
+    requirements = Registry(mlflow_server.url).client.download_artifacts(
+        first.outcome.run_id, "model/requirements.txt", str(folder)
     )
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     python = folder / "venv" / "bin" / "python"
