@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +32,15 @@ class Progress:
         logger.info("%s begins", name, extra={"stage": name})
         yield
         self.seconds[name] = round(time.monotonic() - start, 2)
-        logger.info("%s ends", name, extra={"stage": name, "seconds": self.seconds[name]})
+        logger.info(
+            "%s ends",
+            name,
+            extra={
+                "stage": name,
+                "seconds": self.seconds[name],
+                "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            },
+        )
 
     def say(self, message: str, **details: Any) -> None:
         """Tell a person something that is worth keeping with the run."""
