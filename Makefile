@@ -11,7 +11,7 @@ BIN := .venv/bin
 UV := VIRTUAL_ENV=.venv $(BIN)/uv pip
 LOCK := $(UV) compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 # What tests and demo stand on is typed like the programs; what these import comes along.
-TYPED_TESTS := tests/conftest.py tests/e2e/conftest.py tests/hold_operator.py tests/demo
+TYPED_TESTS := $(wildcard tests/*.py) tests/demo tests/e2e
 # Further arguments for pytest, as in `make unit PYTEST_ARGS="-k drift"`.
 PYTEST_ARGS :=
 # `make demo-drift NEW_DATA=no` adds nothing to the dataset.

@@ -48,8 +48,9 @@ class Listings:
     def records(self) -> list[dict[str, Any]]:
         """Listings as a client sends them: empty fields are null."""
         frame = self.frame.astype(object).where(self.frame.notna(), None)
-        records: list[dict[str, Any]] = frame.to_dict("records")
-        return records
+        return [
+            {str(name): value for name, value in row.items()} for row in frame.to_dict("records")
+        ]
 
 
 def read_listings(city: str, seed: int = 42) -> Listings:
@@ -64,17 +65,18 @@ def read_listings(city: str, seed: int = 42) -> Listings:
 
 def rules_of(listings: Listings) -> CleaningRules:
     """Numbers where pandas found numbers, categories elsewhere."""
-    numeric = [n for n in listings.frame if pd.api.types.is_numeric_dtype(listings.frame[n])]
+    names = [str(name) for name in listings.frame]
+    numeric = [n for n in names if pd.api.types.is_numeric_dtype(listings.frame[n])]
     return CleaningRules(
         numbers={name: NumberRule() for name in numeric},
-        texts=tuple(name for name in listings.frame if name not in numeric),
+        texts=tuple(name for name in names if name not in numeric),
     )
 
 
 def reference_of(training: Listings, holdout: Listings) -> Reference:
     numeric = set(rules_of(training).numbers)
     features: dict[str, FeatureProfile] = {
-        name: numeric_profile(column) if name in numeric else categorical_profile(column)
+        str(name): numeric_profile(column) if name in numeric else categorical_profile(column)
         for name, column in training.frame.items()
     }
     shares = {name: float((holdout.classes == name).mean()) for name in CLASSES}

@@ -16,42 +16,46 @@ CONNECTIONS = 4
 STOP = Path("/tmp/stop")
 
 
-def main(settings_file):
+def main(settings_file: str) -> None:
+    """Run the callers and print what they saw."""
     settings = json.loads(Path(settings_file).read_text())
     bodies = [json.dumps(listing).encode() for listing in settings["listings"]]
     url = urllib.parse.urlsplit(settings["url"])
+    host = url.hostname or ""
     lock = threading.Lock()
-    failed, versions, seconds = Counter(), Counter(), []
+    failed: Counter[str] = Counter()
+    versions: Counter[str] = Counter()
+    seconds: list[float] = []
 
-    def ask(connection, body):
+    def ask(connection: http.client.HTTPConnection, body: bytes) -> tuple[int, bytes, bool]:
         connection.request("POST", url.path, body, {"Content-Type": "application/json"})
         response = connection.getresponse()
         return response.status, response.read(), response.will_close
 
-    def caller(offset):
-        connection = None
+    def caller(offset: int) -> None:
+        connection: http.client.HTTPConnection | None = None
         pause = CONNECTIONS / settings["perSecond"]
         turn = offset
         while not STOP.exists():
             started = time.monotonic()
-            status, version, close = "", None, True
+            failure, version, close = "", "", True
             try:
                 if connection is None:
-                    connection = http.client.HTTPConnection(url.hostname, url.port, timeout=10)
+                    connection = http.client.HTTPConnection(host, url.port, timeout=10)
                 status, answer, close = ask(connection, bodies[turn % len(bodies)])
-                version = json.loads(answer).get("modelVersion") if status == 200 else None
+                if status == 200:
+                    version = json.loads(answer)["modelVersion"]
+                else:
+                    failure = str(status)
             except (OSError, http.client.HTTPException) as error:
-                status = type(error).__name__
+                failure = type(error).__name__
             took = time.monotonic() - started
             if close and connection is not None:
                 connection.close()
                 connection = None
             with lock:
                 seconds.append(took)
-                if status == 200:
-                    versions[str(version)] += 1
-                else:
-                    failed[str(status)] += 1
+                (failed if failure else versions)[failure or version] += 1
             turn += CONNECTIONS
             time.sleep(max(0.0, pause - took))
 

@@ -140,7 +140,7 @@ def drift(*, new_data: bool) -> None:
     with stages.stage("Steady load: 10 requests a second until the end"):
         load.start(
             f"http://{story.name}-production.{NAMESPACE}.svc:8080/predict",
-            without_price(listings(ISTANBUL)[:200]),
+            without_price(listings(ISTANBUL)[::140]),
         )
     with stages.stage(f"{DRIFT_PREDICTIONS:,} listings of Izmir are asked for"):
         story.send(without_price(izmir)[:DRIFT_PREDICTIONS])

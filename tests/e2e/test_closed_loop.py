@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ DRIFT_PREDICTIONS = 2_000
 LOG_FLUSH_SECONDS = 5
 
 
-def macro_f1(rows: Sequence[dict[str, str]], answers: Sequence[dict]) -> float:
+def macro_f1(rows: Sequence[dict[str, str]], answers: Sequence[dict[str, Any]]) -> float:
     """Macro F1 of `/predict` answers, each on the boundaries that it was given with."""
     truth: list[str] = []
     predicted: list[str] = []
@@ -72,7 +73,7 @@ def test_from_listings_to_production_and_back_through_drift(
     load = SteadyLoad(cluster, namespace)
     load.start(
         f"http://{story.name}-production.{namespace}.svc:8080/predict",
-        without_price(listings(ISTANBUL)[:200]),
+        without_price(listings(ISTANBUL)[::140]),
     )
     before = story.send(without_price(held_back))
     time.sleep(LOG_FLUSH_SECONDS)

@@ -12,6 +12,7 @@ import pytest
 
 from housing_core.bundle import GRAPH_FILE, read_golden, read_schema, read_summary
 from housing_core.registry import KEY_TAG, Registry
+from housing_core.tasks import INVALID_DATA_EXIT_CODE
 from tests.integration.training.conftest import Train
 from tests.integration.training.program import Ended, task
 
@@ -195,6 +196,24 @@ def test_kept_boundaries_are_those_of_production(
     assert kept.outcome.outcome == "Registered", kept.outcome.message
     own = read_schema(bundle_of(registry, kept.outcome.version or "", tmp_path)).boundaries
     assert own == read_schema(bundle_of(registry, "1", tmp_path)).boundaries
+
+
+def test_boundaries_that_do_not_fit_the_classes_cannot_be_kept(
+    first: Ended, train: Train, izmir: Path
+) -> None:
+    target = {"column": "Fiyat", "boundaries": "Keep", "quantiles": [0.5], "classes": ["a", "b"]}
+    refused = train(
+        task(
+            izmir,
+            name="istanbul",
+            key="misfit",
+            production_version="1",
+            dataset={"target": target},
+        )
+    )
+    assert refused.code == INVALID_DATA_EXIT_CODE
+    assert refused.outcome is not None
+    assert "version 1 has 2 boundaries to keep, but 2 classes need 1" in refused.outcome.message
 
 
 def test_two_namespaces_with_a_model_of_one_name_do_not_meet(

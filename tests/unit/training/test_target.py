@@ -64,3 +64,8 @@ def test_quantiles_that_do_not_part_the_prices_are_refused(
 def test_a_class_without_a_row_is_refused_by_its_name() -> None:
     with pytest.raises(InvalidDataError, match="no row of the training part is of class 'High'"):
         check_classes(np.array([0, 1, 1]), [10.0, 20.0], CLASSES, "training part")
+
+
+def test_as_many_classes_as_the_quantiles_make_must_be_named() -> None:
+    with pytest.raises(InvalidDataError, match=r"dataset\.target\.classes: 1 quantiles make 2"):
+        percentile_boundaries(np.array([1.0, 2.0, 3.0]), [0.5], CLASSES)
