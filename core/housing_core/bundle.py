@@ -33,6 +33,9 @@ REFERENCE_FILE = "reference.json"
 GOLDEN_FILE = "golden.json"
 SUMMARY_FILE = "summary.json"
 
+GRAPH_BATCH_ROWS = 1024
+"""Most rows to give the graph at once: it makes a dense matrix of all its features of them."""
+
 GOLDEN_TOLERANCE = 1e-5
 """Largest difference of a probability that counts as the same answer (float32 sums)."""
 
@@ -210,7 +213,17 @@ class Comparison(_Part):
 
 
 class Summary(_Part):
-    """What the operator and people want to know of a version, without opening the graph."""
+    """What the operator and people want to know of a version, without opening the graph.
+
+    Attributes:
+        comparison: None when no version was in production, or it has no bundle to score.
+        rows: distinct rows with a usable price, both sides of the split.
+        new_rows: those among them that the version in production had not seen.
+        holdout_rows: those that the scores are of.
+        bundle_bytes: size of the bundle without this file.
+        resumed_from_trees: trees that came from checkpoints of an earlier attempt.
+
+    """
 
     format: int = FORMAT
     model_name: str

@@ -44,6 +44,8 @@ from housing_training.tracking import TrainingRun, patiently
 FILES_ARTIFACT = "files.json"
 MESSAGES_ARTIFACT = "messages.txt"
 EVALUATION_FOLDER = "evaluation"
+MESSAGE_LIMIT = 5000
+"""MLflow cuts a tag off at 8,000 bytes."""
 
 _RECIPE = ("recipe", "hashing", "resampling", "forest", "holdoutFraction", "seed")
 """Parameters are for ever, so only what the training's key stands for is one."""
@@ -105,7 +107,7 @@ class TrainingJob:
                 f"each of the {len(rows.identity)} rows at {task.dataset.uri} was seen by version "
                 f"{task.production_version}: add listings to it"
             )
-            self._end(run, message)
+            self._end(run, "NoNewData", message)
             return self._outcome("NoNewData", message)
         with tempfile.TemporaryDirectory() as temporary:
             version = self._train_rows(
@@ -132,7 +134,7 @@ class TrainingJob:
         """The outcome of a training that went wrong; the run says so too, where MLflow answers."""
         if self.run is not None:
             try:
-                self.run.log(tags={"outcome": outcome, "message": message[:5000]})
+                self.run.log(tags={"outcome": outcome, "message": message[:MESSAGE_LIMIT]})
                 self.run.end(failed=True)
             except RegistryError as error:
                 logger.warning("the run could not be closed: %s", error)
@@ -211,7 +213,7 @@ class TrainingJob:
                 key=task.key,
                 tags={"trigger": task.trigger, "macro_f1": f"{summary.scores.macro_f1:.4f}"},
             )
-        self._end(run, _in_words(version, summary))
+        self._end(run, "Registered", _in_words(version, summary))
         return version
 
     def _files(self, run: TrainingRun) -> list[DataFile]:
@@ -316,9 +318,10 @@ class TrainingJob:
         )
         run.log_dataset(task.dataset.uri, summary.dataset_fingerprint, len(files), summary.rows)
 
-    def _end(self, run: TrainingRun, message: str) -> None:
+    def _end(self, run: TrainingRun, outcome: Outcome, message: str) -> None:
         self.progress.messages.append(message)
         run.upload(MESSAGES_ARTIFACT, "\n".join(self.progress.messages).encode())
+        run.log(tags={"outcome": outcome, "message": message[:MESSAGE_LIMIT]})
         run.end()
 
     def _outcome(

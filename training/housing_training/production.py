@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pydantic import ValidationError
 
 from housing_core.api.spec import Target
 from housing_core.bundle import SCHEMA_FILE, BundleError, Comparison, Schema
@@ -70,10 +71,16 @@ class Production:
             progress.say("no version is in production whose boundaries could be kept")
             return None
         number = self.version
-        content = patiently(
-            lambda: self.registry.download_bundle_file(self.model, number, SCHEMA_FILE)
-        )
-        boundaries = Schema.model_validate_json(content).boundaries
+        try:
+            content = patiently(
+                lambda: self.registry.download_bundle_file(self.model, number, SCHEMA_FILE)
+            )
+            boundaries = Schema.model_validate_json(content).boundaries
+        except (NotInRegistryError, ValidationError) as error:
+            raise InvalidDataError(
+                f"dataset.target.boundaries: version {number} has no boundaries to keep; set it "
+                "to Recompute"
+            ) from error
         if len(boundaries) != len(target.quantiles):
             raise InvalidDataError(
                 f"dataset.target.boundaries: version {number} has {len(boundaries)} boundaries to "

@@ -10,12 +10,9 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from housing_core.bundle import GRAPH_FILE, BundleError, ColumnSchema, Schema
+from housing_core.bundle import GRAPH_BATCH_ROWS, GRAPH_FILE, BundleError, ColumnSchema, Schema
 from housing_training.features import TypedRows
 from housing_training.target import Classes
-
-BATCH_ROWS = 1024
-"""The graph makes a dense feature matrix of the rows of one call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +59,9 @@ class Graph:
         parts = [
             self._session.run(
                 ["label", "probabilities"],
-                {name: values[start : start + BATCH_ROWS] for name, values in inputs.items()},
+                {name: values[start : start + GRAPH_BATCH_ROWS] for name, values in inputs.items()},
             )
-            for start in range(0, rows, BATCH_ROWS)
+            for start in range(0, rows, GRAPH_BATCH_ROWS)
         ]
         return Answers(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 

@@ -78,6 +78,11 @@ def percentile_boundaries(
         InvalidDataError: when two quantiles fall on one price, or a class would be empty.
 
     """
+    if len(classes) != len(quantiles) + 1:
+        raise InvalidDataError(
+            f"dataset.target.classes: {len(quantiles)} quantiles make {len(quantiles) + 1} classes, "
+            f"but {len(classes)} are named"
+        )
     boundaries = [float(b) for b in np.quantile(prices, list(quantiles))]
     lowest = float(prices.min())
     for position, boundary in enumerate(boundaries):
