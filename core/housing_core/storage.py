@@ -18,7 +18,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
@@ -95,12 +94,6 @@ class Location:
     def child(self, name: str) -> Location:
         """The place below this one."""
         return Location(self.filesystem, f"{self.path.rstrip('/')}/{name}", self.prefix)
-
-
-def claim_of(uri: str) -> str | None:
-    """Name of the PersistentVolumeClaim that a URI leads to; None for any other kind of URI."""
-    parts = urlsplit(uri)
-    return parts.netloc if parts.scheme == "pvc" else None
 
 
 def locate(uri: str) -> Location:

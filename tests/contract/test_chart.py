@@ -113,7 +113,6 @@ def test_the_operator_is_told_where_everything_is() -> None:
         "HOUSING_MONITORING_IMAGE": "localhost/housing-operator/monitoring:dev",
         "HOUSING_IMAGE_PULL_POLICY": "IfNotPresent",
         "HOUSING_WATCH_NAMESPACES": "a,b",
-        "HOUSING_OPERATOR_NAMESPACE": {"fieldRef": {"fieldPath": "metadata.namespace"}},
     }
 
 

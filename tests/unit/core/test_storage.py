@@ -97,7 +97,6 @@ def test_a_claim_leads_to_its_mount(root: Path, monkeypatch: pytest.MonkeyPatch)
     assert len(storage.list_files(uri, SUFFIXES)) == 5
     (file,) = storage.list_files(f"{uri}/b.csv", SUFFIXES)
     assert storage.open_file(file.uri).read() == b"b.csv"
-    assert storage.claim_of(f"{uri}/b.csv") == root.name
 
 
 def test_claims_are_mounted_where_the_operator_mounts_them(
@@ -129,11 +128,6 @@ def test_a_claim_cannot_be_left(uri: str) -> None:
 def test_a_place_that_cannot_be_is_refused(uri: str, message: str) -> None:
     with pytest.raises(StorageError, match=message):
         storage.list_files(uri, SUFFIXES)
-
-
-@pytest.mark.parametrize("uri", ["s3://bucket/x", "https://host/x", "/data/x"])
-def test_only_claims_are_claims(uri: str) -> None:
-    assert storage.claim_of(uri) is None
 
 
 def test_the_fingerprint_follows_the_listing(root: Path) -> None:
