@@ -12,7 +12,6 @@ from housing_training.columns import Columns
 from housing_training.errors import InvalidDataError
 from housing_training.reading import list_columns
 
-MAX_INFERRED = 4
 PARTNERS = 2
 """Crosses of the place with other categories: as many as the seed has."""
 
@@ -99,7 +98,7 @@ def infer_crosses(
         key=lambda name: -sizes[name],
     )
     crosses += [_cross([place, partner], taken) for partner in partners[:PARTNERS]]
-    return crosses[:MAX_INFERRED]
+    return crosses
 
 
 def _hierarchy(

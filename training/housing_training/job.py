@@ -307,7 +307,7 @@ class TrainingJob:
             | _flatten({name: recipe[name] for name in _RECIPE}),
             tags={"crosses": ", ".join(cross.name for cross in encoded.crosses)},
             metrics=metrics(evaluated.scores, evaluated.baseline)
-            | {f"seconds_{name}": seconds for name, seconds in self.progress.seconds.items()}
+            | {f"{name}_seconds": seconds for name, seconds in self.progress.seconds.items()}
             | {
                 "rows": summary.rows,
                 "new_rows": summary.new_rows,

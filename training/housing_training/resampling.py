@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import sklearn
 from imblearn.over_sampling import SMOTE
 from scipy import sparse
 
 from housing_core.api.spec import Resampling
 from housing_training.target import Classes
+
+DISTANCES_MIB = 64
+"""Memory for the distances between rows; scikit-learn would take 1 GiB, more than all the rest."""
 
 NEIGHBOURS = 5
 """SMOTE's own default: synthetic rows lie between a row and one of its five nearest."""
@@ -52,10 +56,11 @@ def resample(
         for label, count in enumerate(counts)
         if count == 1
     ]
-    for neighbours, targets in _by_neighbours(plan, counts).items():
-        features, labels = SMOTE(
-            sampling_strategy=targets, k_neighbors=neighbours, random_state=seed
-        ).fit_resample(features, labels)
+    with sklearn.config_context(working_memory=DISTANCES_MIB):
+        for neighbours, targets in _by_neighbours(plan, counts).items():
+            features, labels = SMOTE(
+                sampling_strategy=targets, k_neighbors=neighbours, random_state=seed
+            ).fit_resample(features, labels)
     return features, labels, messages
 
 
