@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 from pathlib import Path
 from typing import Any
+
+# ONNX Runtime 1.29 and newer report to Microsoft unless this stands before it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import mlflow
 import numpy as np

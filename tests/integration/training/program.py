@@ -21,6 +21,7 @@ SMALL = {"forest": {"trees": 20}, "checkpoint": {"everyTrees": 4}}
 class Ended:
     """How a program ended."""
 
+    home: Path
     code: int
     outcome: TrainingOutcome | None
     output: str
@@ -85,7 +86,7 @@ class Program:
         outcome = None
         if self.termination.exists():
             outcome = TrainingOutcome.from_termination_message(self.termination.read_text())
-        return Ended(code, outcome, self.log.read_text(errors="replace"))
+        return Ended(self.log.parent, code, outcome, self.log.read_text(errors="replace"))
 
 
 def task(

@@ -77,6 +77,10 @@ def test_every_line_is_json_and_says_how_far_it_is(first: Ended) -> None:
     assert [line["trees"] for line in first.lines if "trees" in line] == [4, 8, 12, 16, 20]
 
 
+def test_nothing_is_written_to_the_home_folder_by_telemetry(first: Ended) -> None:
+    assert sorted(path.name for path in first.home.iterdir()) == ["output.log", "termination-log"]
+
+
 def test_what_was_inferred_is_in_the_schema(
     first: Ended, registry: Registry, tmp_path: Path
 ) -> None:
