@@ -101,5 +101,9 @@ def no_model(reason: str) -> Problem:
 
 def shown(value: object) -> str:
     """A value as JSON text, cut to a length that fits an error."""
-    text = orjson.dumps(value).decode()
+    try:
+        text = orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:
+        # orjson reads deeper nesting than it writes.
+        return "[...]" if isinstance(value, list) else "{...}"
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."

@@ -2,6 +2,8 @@
 
 import json
 
+import orjson
+
 from housing_serving.encoding import BadField
 from housing_serving.problems import MEDIA_TYPE, Problem, bad_listings, no_model, shown
 
@@ -44,3 +46,8 @@ def test_what_http_explains_has_no_type_of_its_own() -> None:
 def test_long_values_are_cut() -> None:
     assert shown("x" * 1000) == '"' + "x" * 76 + "..."
     assert shown({"ilçe": [1, None]}) == '{"ilçe":[1,null]}'
+
+
+def test_values_that_are_nested_deeper_than_can_be_written_are_shown_by_their_brackets() -> None:
+    assert shown(orjson.loads("[" * 500 + "]" * 500)) == "[...]"
+    assert shown(orjson.loads('{"a":' * 500 + "1" + "}" * 500)) == "{...}"
