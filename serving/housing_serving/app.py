@@ -16,13 +16,12 @@ from fastapi import FastAPI, Request
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
 from housing_core import __version__
 from housing_core.tasks import ServingTask
-from housing_serving.listings import BODY_LIMIT_BYTES, check_content_type, too_large
+from housing_serving.listings import check_content_type
 from housing_serving.loader import ModelLoader
 from housing_serving.log_writer import PredictionLog
 from housing_serving.metrics import Metrics
@@ -32,11 +31,9 @@ from housing_serving.policy import PolicyFile
 from housing_serving.predictor import Predictor
 from housing_serving.problems import Problem
 from housing_serving.readiness import health, readiness
+from housing_serving.request_bodies import SMALL_BYTES, RequestBodies
 from housing_serving.request_context import PREDICT_PATH, RequestContext
 from housing_serving.source import ModelSource
-
-INLINE_BYTES = 16 * 1024
-"""Bodies up to this are answered on the event loop: handing over costs more than a few rows do."""
 
 THREADS = 2
 LOG_CLOSE_SECONDS = 8.0
@@ -62,6 +59,7 @@ class Service:
     pool: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(THREADS, thread_name_prefix="predict")
     )
+    bodies: RequestBodies = field(default_factory=RequestBodies)
     draining: bool = False
 
     @classmethod
@@ -120,13 +118,15 @@ def _add_routes(app: FastAPI, service: Service) -> None:
     async def predict(request: Request) -> Response:
         received = datetime.now(UTC)
         check_content_type(request.headers.get("content-type"))
-        body = await _read_body(request)
-        arguments = (body, request.state.request_id, received)
-        if len(body) <= INLINE_BYTES:
-            content = service.predictor.answer(*arguments)
-        else:
-            loop = asyncio.get_running_loop()
-            content = await loop.run_in_executor(service.pool, service.predictor.answer, *arguments)
+        async with service.bodies.read(request) as body:
+            arguments = (body, request.state.request_id, received)
+            if len(body) <= SMALL_BYTES:
+                # Handing over to a thread costs more than a few rows do.
+                content = service.predictor.answer(*arguments)
+            else:
+                content = await asyncio.get_running_loop().run_in_executor(
+                    service.pool, service.predictor.answer, *arguments
+                )
         return Response(content, media_type="application/json")
 
     @app.get("/health", summary="What answers, and from where", tags=["health"])
@@ -155,21 +155,6 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         return Response(
             generate_latest(service.metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST}
         )
-
-
-async def _read_body(request: Request) -> bytes:
-    """The body, refused as soon as it is known to be over the limit."""
-    try:
-        if int(request.headers.get("content-length", "0")) > BODY_LIMIT_BYTES:
-            raise too_large()
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > BODY_LIMIT_BYTES:
-                raise too_large()
-    except ClientDisconnect as error:
-        raise Problem(400, "invalid-json", "the body ended early") from error
-    return bytes(body)
 
 
 def _add_error_handlers(app: FastAPI) -> None:

@@ -71,7 +71,8 @@ _ERRORS = {
     "413": f"More than {BODY_LIMIT_BYTES} bytes, or too many listings.",
     "415": "The body is declared to be something else than JSON.",
     "422": "A value that its column cannot take; `errors` names rows, fields and values.",
-    "503": "No model is loaded; `Retry-After` says when to try again.",
+    "503": "No model is loaded, or too many large requests are under way; `Retry-After` says when "
+    "to try again.",
 }
 
 

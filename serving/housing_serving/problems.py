@@ -63,6 +63,7 @@ _TITLES = {
     "too-large": "The request is too large",
     "unsupported-media-type": "The body must be JSON",
     "no-model": "No model is loaded",
+    "busy": "Too many large requests at a time",
 }
 KINDS = tuple(_TITLES)
 
@@ -91,12 +92,20 @@ def bad_listings(fields: Sequence[BadField]) -> Problem:
 
 def no_model(reason: str) -> Problem:
     """No version can answer."""
-    return Problem(
-        503,
-        "no-model",
-        f"{reason}; try again in {RETRY_SECONDS} seconds",
-        headers={"Retry-After": str(RETRY_SECONDS)},
+    return _unavailable("no-model", f"{reason}; try again in {RETRY_SECONDS} seconds")
+
+
+def busy() -> Problem:
+    """The large requests that are under way leave no memory for one more."""
+    return _unavailable(
+        "busy",
+        "too many large requests are under way: "
+        f"try again in {RETRY_SECONDS} seconds, or send fewer listings at a time",
     )
+
+
+def _unavailable(kind: str, detail: str) -> Problem:
+    return Problem(503, kind, detail, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
 def shown(value: object) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -126,6 +128,23 @@ def test_the_largest_allowed_request_is_answered_while_probes_go_on(
     assert slowest < 1
 
 
+def test_large_requests_that_never_end_leave_the_small_ones_answered(
+    serving: ServingProcess,
+) -> None:
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (5 * MEGABYTE)
+    large = json.dumps([ROWS[0]] * 1_000).encode()
+    with ExitStack() as connections:
+        for sent in [5 * MEGABYTE - 1] * 12 + [4 * MEGABYTE - 1]:  # 64 MiB, but for a few bytes
+            connection = socket.create_connection(("127.0.0.1", serving.port), timeout=30)
+            connections.enter_context(connection).sendall(head + b" " * sent)
+        serving.wait_until(lambda: serving.predict(large).status_code == 503, 10)
+        refused = serving.predict(large)
+        _problem(refused, 503, "too many large requests", "try again in 5 seconds")
+        assert refused.headers["retry-after"] == "5"
+        assert serving.predict(ROWS[0]).status_code == 200
+    serving.wait_until(lambda: serving.predict(large).status_code == 200, 10)
+
+
 def test_other_content_types_are_refused(serving: ServingProcess) -> None:
     answer = serving.predict(b"area=120", **{"Content-Type": "text/csv"})
     _problem(answer, 415, "text/csv", "application/json")
@@ -174,7 +193,7 @@ def test_the_metrics_are_well_named_and_their_labels_few(serving: ServingProcess
     )
     assert (lint.returncode, lint.stdout, lint.stderr) == (0, "", "")
     codes = set(re.findall(r'housing_requests_total{code="([^"]+)"}', text))
-    assert codes <= {"200", "400", "405", "413", "415", "422"}
+    assert codes <= {"200", "400", "405", "413", "415", "422", "503"}
     assert set(re.findall(r'housing_predictions_total{class="([^"]+)"}', text)) <= {
         *("Low", "Medium", "High")
     }
