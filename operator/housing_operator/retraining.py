@@ -158,19 +158,22 @@ def blocked(
             f"step {status.candidate.step}",
         )
     return (
-        _no_new_data(status)
+        _no_new_data(wanted, status)
         or _failure_backoff(status, now)
         or _cooldown(spec, status, now)
         or _budget(spec, status, now)
     )
 
 
-def _no_new_data(status: HousingModelStatus) -> Block | None:
+def _no_new_data(wanted: Wanted, status: HousingModelStatus) -> Block | None:
     seen = status.retraining.no_new_data_fingerprint
     if seen is None:
         return None
     current = status.drift.dataset_fingerprint if status.drift else None
-    if current is not None and current != seen:
+    # The report may be older than the listing that the run read, and so differ from it for ever:
+    # the same token would name the same training again.
+    answered = status.training is not None and status.training.token == wanted.token
+    if current is not None and current != seen and not answered:
         return None
     return Block(
         "NoNewData",

@@ -120,6 +120,19 @@ def test_a_listing_that_cannot_be_read_does_not_end_the_block():
     assert world.condition("RetrainingBlocked") == ("True", "NoNewData")
 
 
+@pytest.mark.parametrize("read", ["f1", None], ids=["changed since the report", "unknown"])
+def test_no_new_data_in_another_listing_than_the_reports_waits_for_the_next_report(read):
+    world = drifted()
+    world.step()
+    world.end_job(TrainingOutcome(outcome="NoNewData", dataset_fingerprint=read))
+    world.settle()
+    assert world.condition("RetrainingBlocked") == ("True", "NoNewData")
+    assert world.events.count("NoNewData") == 1
+    world.report("r2", datasetFingerprint="f2")
+    world.step()
+    assert len(world.tasks) == 3
+
+
 def test_drift_that_went_away_ends_the_block():
     world = drifted()
     world.step()
