@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from housing_core.api import RETRAIN_ANNOTATION
-from housing_core.api.status import Candidate, TrainingStatus
+from housing_core.api.status import STARTS_LIMIT, Candidate, TrainingStatus
 from housing_core.tasks import TrainingTask
 from housing_operator.actions import DeleteJob, StartTraining
 from housing_operator.draft import Draft
@@ -18,7 +18,6 @@ from housing_operator.retraining import (
     blocked,
     format_time,
     parse_time,
-    recent_starts,
     spec_changed,
     training_key,
     wanted_training,
@@ -87,9 +86,8 @@ def _start(draft: Draft, wanted: Wanted) -> None:
         handled_request=model.annotations.get(RETRAIN_ANNOTATION, "")[:256]
         or retraining.handled_request,
         handled_schedule=format_time(due) if due else retraining.handled_schedule,
-        starts=recent_starts(
-            [*retraining.starts, now] if wanted.automatic else retraining.starts, draft.now
-        )[-100:],
+        # Also those that the budget has forgotten: a cooldown may be longer than a day.
+        starts=[*retraining.starts, *((now,) if wanted.automatic else ())][-STARTS_LIMIT:],
         no_new_data_fingerprint=None,
         pending_trigger=None,
     )
@@ -136,7 +134,10 @@ def _follow(draft: Draft, training: TrainingStatus) -> None:
     registry = draft.observation.registry
     found = registry.of_key(training.key) if registry else None
     if found is not None:
-        _registered(draft, training, found.number)
+        # A rollout ends first: a person's alias move is no way to be overtaken by a training.
+        candidate = draft.status.candidate
+        if candidate is None or candidate.step != "Production":
+            _registered(draft, training, found.number)
         return
     job = draft.observation.jobs.get(training.job_name)
     if draft.spec.suspend:

@@ -8,7 +8,7 @@ from housing_core.api import APPROVE_ANNOTATION
 from housing_core.api.base import parse_duration
 from housing_core.api.status import Candidate, TrackStatus
 from housing_operator.actions import AcceptVersion, MoveAlias, RejectVersion
-from housing_operator.draft import Draft
+from housing_operator.draft import RESYNC, Draft
 from housing_operator.gates import (
     Gate,
     all_passed,
@@ -223,7 +223,9 @@ def _set_candidate(
 
 
 def _touch(draft: Draft, candidate: Candidate) -> None:
-    draft.update(candidate=candidate.model_copy(update={"since": format_time(draft.now)}))
+    # Not at every pass: each write of status wakes the model, and so brings the next pass.
+    if draft.now - parse_time(candidate.since) >= RESYNC:
+        draft.update(candidate=candidate.model_copy(update={"since": format_time(draft.now)}))
 
 
 def _pin(draft: Draft, track: Literal["production", "staging"], version: str | None) -> None:

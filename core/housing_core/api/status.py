@@ -17,6 +17,7 @@ Outcome = Literal["Registered", "NoNewData", "InvalidData", "Failed"]
 
 HISTORY_LIMIT = 20
 ALERT_LIMIT = 20
+STARTS_LIMIT = 100
 
 
 class Condition(StatusType):
@@ -227,8 +228,8 @@ class RetrainingStatus(StatusType):
     )
     starts: list[Timestamp] = Field(
         default_factory=list,
-        max_length=100,
-        description="Trainings by drift or schedule in the last 24 hours that count for the budget.",
+        max_length=STARTS_LIMIT,
+        description="The newest trainings by drift or schedule, for cooldown and budget.",
     )
     failures: int = Field(default=0, description="Trainings that failed since the last good one.")
     no_new_data_fingerprint: Text | None = Field(

@@ -242,3 +242,38 @@ def test_a_new_pod_may_not_be_ready_on_a_fallback_before_its_version_is_confirme
 @pytest.mark.parametrize(("text", "seconds"), [("50ms", 0.05), ("2s", 2.0), ("1500ms", 1.5)])
 def test_latency(text, seconds):
     assert parse_latency(text).total_seconds() == seconds
+
+
+def test_while_mlflow_is_away_a_version_on_its_way_is_not_written_at_every_pass():
+    world = World().in_production()
+    world.broken.add("2")
+    second_version(world)
+    world.settle()
+    world.mlflow = False
+    world.step()
+    written = set()
+    for _ in range(60):
+        world.step(after=timedelta(seconds=1))
+        written.add(world.status["candidate"]["since"])
+    assert len(written) <= 3
+    world.step(after=TIMEOUT)
+    world.mlflow = True
+    world.step()
+    assert world.status["candidate"]["version"] == "2"
+
+
+def test_a_training_that_ends_during_a_persons_rollout_does_not_undo_it():
+    world = World().in_production()
+    world.annotations["housing-operator.dev/retrain"] = "1"
+    world.step()
+    world.add_version("2")
+    world.aliases["production"] = "2"
+    world.step()
+    assert world.status["candidate"]["byPerson"]
+    world.train(compared=comparison("1"))
+    world.settle()
+    assert world.status["production"]["version"] == "2"
+    assert world.aliases["production"] == "2"
+    (rejected,) = world.status["rejectedVersions"]
+    assert rejected["version"] == "3"
+    assert "not compared with version 2" in rejected["reason"]

@@ -68,6 +68,18 @@ def test_cooldown_holds_the_next_one_back_and_says_until_when():
     assert len(world.tasks) == 3
 
 
+def test_a_cooldown_of_days_outlives_a_training_that_a_person_asks_for():
+    world = drifted(cooldown="72h")
+    world.step()
+    retrain(world)
+    world.annotations["housing-operator.dev/retrain"] = "now"
+    world.step(after=30 * HOUR)
+    retrain(world)
+    world.report("r2")
+    world.step(after=HOUR)
+    assert world.condition("RetrainingBlocked") == ("True", "Cooldown")
+
+
 def test_the_daily_budget_holds_back_until_the_oldest_start_is_a_day_old():
     world = drifted(cooldown="1s", maxPerDay=1)
     world.step()
