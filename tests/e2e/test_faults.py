@@ -235,7 +235,10 @@ BAD_DATA = {
     "no-target": ("a,b\n" + "1,x\n" * 200, "Fiyat"),
     "twelve-rows": (to_csv(listings(ISTANBUL)[:12]), "12"),
     "empty": ("", "empty"),
-    "text-prices": ("Fiyat,a\n" + "".join(f"cheap{n},{n % 7}\n" for n in range(200)), "Fiyat"),
+    "text-prices": (
+        "Fiyat,a\n" + "".join(f"{('cheap', 'dear')[n % 2]},{n % 7}\n" for n in range(200)),
+        "Fiyat",
+    ),
 }
 
 
