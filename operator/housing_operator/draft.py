@@ -15,7 +15,7 @@ from housing_core.api.status import (
     RejectedVersion,
     Trigger,
 )
-from housing_operator.actions import Action, Event, MoveAlias, RejectVersion
+from housing_operator.actions import Action, Event, MoveAlias
 from housing_operator.observation import Observation
 from housing_operator.retraining import format_time
 
@@ -98,11 +98,10 @@ class Draft:
         )
 
     def reject(self, version: str, reason: str) -> None:
-        """Never serve this version again."""
+        """Never serve this version again; `promotion.tag_rejections` tells MLflow."""
         entry = RejectedVersion(version=version, reason=reason[:1024], time=format_time(self.now))
         others = [e for e in self.status.rejected_versions if e.version != version]
         self.update(rejected_versions=[entry, *others][:HISTORY_LIMIT])
-        self.actions.append(RejectVersion(version, reason))
         self.remember("Rejected", version, reason)
         self.warn("VersionRejected", f"version {version} is rejected: {reason}")
 

@@ -12,7 +12,7 @@ from housing_operator.actions import Event, Plan, ServingPlan
 from housing_operator.attempts import advance_training, delete_old_jobs
 from housing_operator.draft import RESYNC, Draft
 from housing_operator.observation import Observation
-from housing_operator.promotion import advance_candidate, follow_aliases, repeat_rejections
+from housing_operator.promotion import advance_candidate, follow_aliases, tag_rejections
 from housing_operator.status import fill_in, with_verdict
 
 SOONEST = timedelta(seconds=1)
@@ -39,7 +39,7 @@ def plan(observation: Observation, now: datetime) -> Plan:
     block = advance_training(draft)
     _show_inputs(draft)
     gates = advance_candidate(draft)
-    repeat_rejections(draft)
+    tag_rejections(draft)
     delete_old_jobs(draft)
     fill_in(draft, block, gates)
     return Plan(

@@ -32,7 +32,8 @@ def follow_aliases(draft: Draft) -> None:
         recorded: str | None = getattr(aliases, alias)
         intent = next((i for i in aliases.intent if i.alias == alias), None)
         others = [i for i in aliases.intent if i.alias != alias]
-        if intent is not None and seen == recorded != intent.version:
+        half_done = intent is not None and seen == recorded != intent.version
+        if intent is not None and half_done and _can_be_named(draft, intent.version):
             draft.actions.append(MoveAlias(intent.alias, intent.version))
             continue
         draft.update(aliases=aliases.model_copy(update={alias: seen, "intent": others}))
@@ -177,21 +178,29 @@ def _give_up(draft: Draft, candidate: Candidate, reason: str) -> None:
     draft.reject(candidate.version, reason)
     registry = draft.observation.registry
     aliases = registry.aliases if registry else {}
-    former = candidate.previous_staging
+    former = (
+        candidate.previous_staging if _can_be_named(draft, candidate.previous_staging) else None
+    )
+    back = candidate.previous_production
     if draft.status.staging is not None and draft.status.staging.version == candidate.version:
         _pin(draft, "staging", former)
     if aliases.get("staging") == candidate.version:
         draft.move_alias("staging", former)
     if aliases.get("production") == candidate.version:
-        draft.move_alias("production", candidate.previous_production)
+        draft.move_alias("production", back if _can_be_named(draft, back) else None)
     draft.update(candidate=None)
     if candidate.step == "Production":
-        back = candidate.previous_production
         draft.remember("RolledBack", back, f"version {candidate.version}: {reason}")
         draft.warn(
             "RolledBack",
             f"production goes back to {'version ' + back if back else 'nothing'}: {reason}",
         )
+
+
+def _can_be_named(draft: Draft, version: str | None) -> bool:
+    """Whether an alias may be moved there: MLflow refuses a version that somebody has deleted."""
+    registry = draft.observation.registry
+    return version is None or bool(registry and registry.version(version))
 
 
 def _set_candidate(
@@ -237,13 +246,12 @@ def _pin(draft: Draft, track: Literal["production", "staging"], version: str | N
         draft.update(**{track: TrackStatus(version=version, since=format_time(draft.now))})
 
 
-def repeat_rejections(draft: Draft) -> None:
-    """Tag again what status says is rejected and MLflow does not: the former try did not get there."""
+def tag_rejections(draft: Draft) -> None:
+    """Tag what status says is rejected and MLflow does not, again where a former try got nowhere."""
     registry = draft.observation.registry
     if registry is None:
         return
-    asked = {a.version for a in draft.actions if isinstance(a, RejectVersion)}
     for entry in draft.status.rejected_versions:
         found = registry.version(entry.version)
-        if found is not None and found.rejected is None and entry.version not in asked:
+        if found is not None and found.rejected is None:
             draft.actions.append(RejectVersion(entry.version, entry.reason))

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from housing_core.api.spec import Gates
+from housing_operator.actions import MoveAlias, RejectVersion
 from housing_operator.gates import offline_gates, parse_latency
 from housing_operator.observation import VersionFacts
 from tests.unit.operator.world import World, comparison, summary
@@ -225,9 +226,40 @@ def test_a_version_deleted_on_its_way_is_given_up():
     world.broken.add("2")
     world.settle()
     del world.versions["2"]
+    made = world.step()
+    assert not [action for action in made.actions if isinstance(action, RejectVersion)]
     world.settle()
     assert world.status["staging"]["version"] == "1"
     assert "not in MLflow any more" in world.status["rejectedVersions"][0]["reason"]
+
+
+def test_nothing_goes_back_to_a_version_that_is_deleted_by_then():
+    world = World().in_production()
+    world.add_version("2")
+    world.aliases["staging"] = "2"
+    world.settle()
+    world.broken.add("3")
+    second_version(world)
+    world.settle()
+    assert world.aliases["staging"] == "3"
+    del world.versions["2"]
+    world.step(after=TIMEOUT)
+    world.settle()
+    assert world.aliases == {"production": "1"}
+    assert "staging" not in world.status
+
+
+def test_a_move_to_a_version_that_is_deleted_by_then_is_dropped():
+    world = second_version(World().in_production())
+    world.step()
+    world.step()
+    world.actions_succeed = False
+    made = world.step()
+    assert made.actions == (MoveAlias("production", "2"),)
+    del world.versions["2"]
+    made = world.step()
+    assert not [action for action in made.actions if isinstance(action, MoveAlias)]
+    assert world.status["aliases"]["intent"] == []
 
 
 def test_a_new_pod_may_not_be_ready_on_a_fallback_before_its_version_is_confirmed():
