@@ -12,6 +12,8 @@ LEVELS: tuple[FallbackLevel, ...] = get_args(FallbackLevel)
 """Best first; the position is the value of the metric `housing_fallback_level`."""
 
 LONGEST_RETRY_SECONDS = 30.0
+LONGEST_DOWNLOAD_RETRY_SECONDS = 600.0
+"""Of a bundle that was of no use: it hardly ever changes, and every pod would load MLflow with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +64,16 @@ def age_order(version: str) -> tuple[int, str]:
     return len(version), version
 
 
-def retry_delay(failures: int, chance: float) -> float:
-    """Seconds until a better link is tried again: doubling from 1 to 30, jittered by half.
+def retry_delay(
+    failures: int, chance: float, longest_seconds: float = LONGEST_RETRY_SECONDS
+) -> float:
+    """Seconds until something is tried again: doubling from 1 to the longest, jittered by half.
 
     Args:
-        failures: attempts so far that did not reach the pinned version, from 1.
+        failures: attempts that have failed in a row, from 1.
         chance: a random number in [0, 1), so that the pods of a model do not all come at once.
+        longest_seconds: at most 1024.
 
     """
-    longest = min(LONGEST_RETRY_SECONDS, 2.0 ** min(failures - 1, 10))
-    return longest * (0.5 + chance / 2)
+    seconds = min(longest_seconds, 2.0 ** min(failures - 1, 10))
+    return seconds * (0.5 + chance / 2)

@@ -7,12 +7,13 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from housing_core.bundle import BundleError
 from housing_core.tasks import FallbackLevel, ServingTask
-from housing_serving.fallback import chain, retry_delay
+from housing_serving.fallback import LONGEST_DOWNLOAD_RETRY_SECONDS, chain, retry_delay
 from housing_serving.model import Model, load_model
 from housing_serving.model_cache import ModelCache
 from housing_serving.policy import PolicyFile
@@ -25,17 +26,39 @@ POLICY_SECONDS = 1.0
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _BadDownload:
+    """A bundle that was downloaded and is of no use: how often, why, and until when it is left."""
+
+    failures: int
+    reason: str
+    until: float
+
+
 class ModelLoader:
     """Runs the fallback chain in a thread of its own; `serving` is what it has come to."""
 
     def __init__(
-        self, task: ServingTask, policy: PolicyFile, cache: ModelCache, source: ModelSource
+        self,
+        task: ServingTask,
+        policy: PolicyFile,
+        cache: ModelCache,
+        source: ModelSource,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Take what is needed; nothing is loaded yet.
+
+        Args:
+            clock: seconds from any start; for the delays between downloads of a bad bundle.
+
+        """
         self._task = task
         self._policy = policy
         self._cache = cache
         self._source = source
+        self._clock = clock
         self._view: RegistryView | None = None
+        self._bad_downloads: dict[str, _BadDownload] = {}
         self._serving = Serving()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="model-loader", daemon=True)
@@ -128,16 +151,30 @@ class ModelLoader:
         return self._download(version)
 
     def _download(self, version: str) -> Model:
+        bad = self._bad_downloads.get(version)
+        if bad and self._clock() < bad.until:
+            raise BundleError(bad.reason)
         with self._cache.incoming() as folder:
             bundle = folder / "bundle"
             self._source.fetch(version, bundle)
-            model = load_model(bundle, version)
+            try:
+                model = load_model(bundle, version)
+            except BundleError as error:
+                self._remember(version, error)
+                raise
             try:
                 self._cache.keep(bundle, version, model.golden_rows)
                 self._cache.prune(self._protected(version))
             except OSError as error:
                 logger.warning("no local copy of version %s is kept: %s", version, error)
         return model
+
+    def _remember(self, version: str, error: BundleError) -> None:
+        before = self._bad_downloads.get(version)
+        failures = before.failures + 1 if before else 1
+        chance = random.random()  # noqa: S311 - jitter, no secret
+        delay = retry_delay(failures, chance, LONGEST_DOWNLOAD_RETRY_SECONDS)
+        self._bad_downloads[version] = _BadDownload(failures, str(error), self._clock() + delay)
 
     def _protected(self, version: str) -> Collection[str]:
         return {version, self._task.version, self._serving.version or version}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from housing_core.bundle import BUNDLE_PATH
 from housing_core.registry import Registry
 from housing_core.tasks import ServingTask
+from housing_serving.fallback import LONGEST_DOWNLOAD_RETRY_SECONDS
 from housing_serving.loader import ModelLoader
 from housing_serving.model_cache import MARKER, ModelCache
 from housing_serving.policy import PolicyFile
@@ -18,13 +22,30 @@ from tests.integration.serving.conftest import MakeTask, artifacts_of
 from tests.mlflow_server import MlflowServer, free_port
 
 
-def _loader(task: ServingTask) -> ModelLoader:
+def _loader(
+    task: ServingTask,
+    source: ModelSource | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> ModelLoader:
     return ModelLoader(
         task,
         PolicyFile(Path(task.policy_file)),
         ModelCache(Path(task.model_cache), task.model_name),
-        ModelSource(task.model_name),
+        source or ModelSource(task.model_name),
+        clock,
     )
+
+
+class _CountingSource(ModelSource):
+    """The real source, which notes what it is asked to download."""
+
+    def __init__(self, model_name: str) -> None:
+        super().__init__(model_name)
+        self.fetched: list[str] = []
+
+    def fetch(self, version: str, destination: Path) -> None:
+        self.fetched.append(version)
+        super().fetch(version, destination)
 
 
 def _copy(task: ServingTask, version: str, confidence: float, *, good: bool = True) -> Path:
@@ -181,6 +202,30 @@ def test_a_version_whose_files_are_gone_is_not_served(
     loader.attempt()
     assert loader.serving.version is None
     assert loader.serving.message.startswith("version 1: ")
+
+
+def test_a_bad_bundle_is_downloaded_ever_more_seldom_and_served_once_it_is_mended(
+    registry: Registry, make_task: MakeTask, mlflow_server: MlflowServer
+) -> None:
+    task = make_task("1")
+    register_tiny_bundle(registry, task.model_name, wrong=True)
+    source = _CountingSource(task.model_name)
+    now = 0.0
+    loader = _loader(task, source, lambda: now)
+    loader.attempt()
+    message = loader.serving.message
+    assert "golden row 0" in message
+    for _ in range(120):  # an hour, tried twice a minute
+        now += 30
+        loader.attempt()
+    assert 8 <= len(source.fetched) <= 25
+    assert loader.serving.message == message
+    bundle = artifacts_of(mlflow_server, registry, task.model_name, "1") / BUNDLE_PATH
+    shutil.rmtree(bundle)
+    tiny_bundle(bundle)
+    now += LONGEST_DOWNLOAD_RETRY_SECONDS
+    loader.attempt()
+    assert loader.settled
 
 
 def test_a_version_that_was_never_registered_is_named(

@@ -59,3 +59,7 @@ def test_retries_slow_down_to_half_a_minute_and_are_jittered() -> None:
     assert [retry_delay(n, 1.0) for n in range(1, 8)] == [1, 2, 4, 8, 16, 30, 30]
     assert [retry_delay(n, 0.0) for n in (1, 7)] == [0.5, 15]
     assert retry_delay(10_000, 0.5) == 22.5
+
+
+def test_a_longer_limit_lets_retries_slow_down_further() -> None:
+    assert [retry_delay(n, 1.0, 600) for n in (1, 6, 10, 11, 12)] == [1, 32, 512, 600, 600]
