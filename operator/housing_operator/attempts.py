@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from housing_core.api import RETRAIN_ANNOTATION
-from housing_core.api.status import STARTS_LIMIT, Candidate, TrainingStatus
+from housing_core.api.status import MESSAGE_LIMIT, STARTS_LIMIT, Candidate, TrainingStatus
 from housing_core.tasks import TrainingTask
 from housing_operator.actions import DeleteJob, StartTraining
 from housing_operator.draft import Draft
@@ -198,7 +198,7 @@ def _attempt_failed(draft: Draft, training: TrainingStatus, message: str) -> Non
     due = draft.now + wait
     draft.update(
         training=training.model_copy(
-            update={"retry_at": format_time(due), "message": message[:4096]}
+            update={"retry_at": format_time(due), "message": message[:MESSAGE_LIMIT]}
         )
     )
     draft.deadlines.append(due)
@@ -266,7 +266,7 @@ def _end(
     changes = {
         "finished_at": format_time(draft.now),
         "outcome": outcome,
-        "message": message[:4096],
+        "message": message[:MESSAGE_LIMIT],
         "version": version,
         "retry_at": None,
     }

@@ -9,6 +9,7 @@ from typing import Any
 from housing_core.api.spec import HousingModelSpec
 from housing_core.api.status import (
     HISTORY_LIMIT,
+    TEXT_LIMIT,
     AliasIntent,
     HistoryEntry,
     HousingModelStatus,
@@ -21,9 +22,6 @@ from housing_operator.retraining import format_time
 
 RESYNC = timedelta(seconds=30)
 """How often MLflow is looked at without a cause: a person's alias move is obeyed within a minute."""
-
-EVENT_LIMIT = 1_000
-"""Characters of an Event's message; the API server refuses more than 1,024."""
 
 
 @dataclass(slots=True)
@@ -59,11 +57,11 @@ class Draft:
 
     def normal(self, reason: str, message: str) -> None:
         """Tell a person what happened."""
-        self.events.append(Event("Normal", reason, message[:EVENT_LIMIT]))
+        self.events.append(Event("Normal", reason, message))
 
     def warn(self, reason: str, message: str) -> None:
         """Tell a person what went wrong."""
-        self.events.append(Event("Warning", reason, message[:EVENT_LIMIT]))
+        self.events.append(Event("Warning", reason, message))
 
     def remember(
         self,
@@ -78,7 +76,7 @@ class Draft:
             version=version,
             event=event,
             trigger=trigger,
-            message=message[:1024],
+            message=message[:TEXT_LIMIT],
             macro_f1=self.macro_f1(version),
         )
         self.update(history=[entry, *self.status.history][:HISTORY_LIMIT])
@@ -99,7 +97,9 @@ class Draft:
 
     def reject(self, version: str, reason: str) -> None:
         """Never serve this version again; `promotion.tag_rejections` tells MLflow."""
-        entry = RejectedVersion(version=version, reason=reason[:1024], time=format_time(self.now))
+        entry = RejectedVersion(
+            version=version, reason=reason[:TEXT_LIMIT], time=format_time(self.now)
+        )
         others = [e for e in self.status.rejected_versions if e.version != version]
         self.update(rejected_versions=[entry, *others][:HISTORY_LIMIT])
         self.remember("Rejected", version, reason)

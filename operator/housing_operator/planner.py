@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from housing_core.api.spec import HousingModelSpec
-from housing_core.api.status import HousingModelStatus
+from housing_core.api.status import MESSAGE_LIMIT, HousingModelStatus
 from housing_operator.actions import Event, Plan, ServingPlan
 from housing_operator.attempts import advance_training, delete_old_jobs
 from housing_operator.draft import RESYNC, Draft
@@ -102,14 +102,14 @@ def _invalid(
     news = former is None or former.message != message
     return Plan(
         status=changed,
-        events=(Event("Warning", "InvalidSpec", message[:1000]),) if news else (),
+        events=(Event("Warning", "InvalidSpec", message),) if news else (),
         requeue_after=timedelta(minutes=10),
     )
 
 
 def _describe(error: ValidationError) -> str:
-    """Every mistake as `spec.field: what is wrong (value)`."""
+    """Every mistake as `spec.field: what is wrong (value)`, as far as status has room."""
     return "; ".join(
         f"spec.{'.'.join(str(part) for part in item['loc'])}: {item['msg']} ({item['input']!r:.80})"
         for item in error.errors()
-    )
+    )[:MESSAGE_LIMIT]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from housing_core.api.status import Condition, HousingModelStatus, TrackStatus
+from housing_core.api.status import MESSAGE_LIMIT, Condition, HousingModelStatus, TrackStatus
 from housing_operator.draft import Draft
 from housing_operator.gates import Gate, describe
 from housing_operator.observation import TrackState
@@ -62,7 +62,7 @@ def with_verdict(
         type=kind,
         status=value,
         reason=reason,
-        message=message[:4096],
+        message=message[:MESSAGE_LIMIT],
         last_transition_time=(
             former.last_transition_time
             if former is not None and former.status == value

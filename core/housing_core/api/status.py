@@ -9,6 +9,7 @@ from pydantic import Field
 from housing_core.api.base import StatusType, Timestamp, list_map
 
 TEXT_LIMIT = 1024
+MESSAGE_LIMIT = 4096
 
 Text = Annotated[str, Field(max_length=TEXT_LIMIT)]
 Version = Annotated[str, Field(max_length=20, pattern=r"^[0-9]+$")]
@@ -26,7 +27,9 @@ class Condition(StatusType):
     type: Text = Field(description="What it is about, for example Ready.")
     status: Literal["True", "False", "Unknown"] = Field(description="True, False or Unknown.")
     reason: Annotated[str, Field(max_length=128)] = Field(description="Why, in one word.")
-    message: Annotated[str, Field(max_length=4096)] = Field(description="Why, for a person.")
+    message: Annotated[str, Field(max_length=MESSAGE_LIMIT)] = Field(
+        description="Why, for a person."
+    )
     last_transition_time: Timestamp = Field(description="When the status last changed.")
     observed_generation: int = Field(default=0, description="The generation that it speaks of.")
 
@@ -161,7 +164,7 @@ class TrainingStatus(StatusType):
         default=None, description="When it ended; absent while it is under way."
     )
     outcome: Outcome | None = Field(default=None, description="How it ended.")
-    message: Annotated[str, Field(max_length=4096)] = Field(
+    message: Annotated[str, Field(max_length=MESSAGE_LIMIT)] = Field(
         default="", description="How it ended, for a person."
     )
     version: Version | None = Field(default=None, description="The version that it registered.")

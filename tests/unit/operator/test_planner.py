@@ -236,6 +236,13 @@ def test_a_spec_of_another_version_is_left_alone_and_named():
     assert world.step().events == ()
 
 
+def test_more_mistakes_than_status_has_room_for_are_told_once():
+    world = World().in_production()
+    world.spec = world.spec | {f"unknown{n}": n for n in range(200)}
+    assert [event.reason for event in world.step().events] == ["InvalidSpec"]
+    assert world.step().events == ()
+
+
 def test_jobs_of_former_trainings_are_deleted():
     world = World().in_production()
     (former,) = world.jobs
