@@ -9,6 +9,7 @@ from typing import Any
 from housing_core.tasks import ServingHealth, TrainingOutcome
 from housing_operator.observation import JobState, PodState, TrackState
 from housing_operator.resources.labels import COMPONENT, TRACK, VERSION
+from housing_operator.resources.ownership import is_owned_by
 
 Body = Mapping[str, Any]
 
@@ -31,7 +32,7 @@ def job_state(
         warnings: by the name of a Job or pod, the newest Warning about it among the Events.
 
     """
-    own = [pod for pod in pods if is_controlled_by(pod, job["metadata"]["uid"])]
+    own = [pod for pod in pods if is_owned_by(pod, job["metadata"]["uid"])]
     ended = max(
         ((when, state) for pod in own for when, state in _terminations(pod)),
         key=lambda found: found[0],
@@ -104,14 +105,6 @@ def is_serving(pod: Body, track: str) -> bool:
     return bool(marks.get(COMPONENT) == "serving" and marks.get(TRACK) == track)
 
 
-def is_controlled_by(body: Body, uid: str) -> bool:
-    """Whether the object with this uid controls another."""
-    return any(
-        reference["uid"] == uid and reference.get("controller")
-        for reference in body["metadata"].get("ownerReferences", [])
-    )
-
-
 def answers_for(pod: Body, health: ServingHealth, model: str) -> bool:
     """Whether an answer is of this pod, and not of another that has taken over its address."""
     marks = pod["metadata"].get("labels", {})
@@ -124,7 +117,7 @@ def is_waiting(body: Body, pods: Sequence[Body]) -> bool:
     if body["kind"] == "Job":
         conditions = body.get("status", {}).get("conditions", [])
         uid = body["metadata"]["uid"]
-        return not conditions and not any(is_controlled_by(pod, uid) for pod in pods)
+        return not conditions and not any(is_owned_by(pod, uid) for pod in pods)
     return body.get("status", {}).get("phase") == "Pending" and not trouble(body)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from housing_core.api import API_VERSION, GROUP, KIND
@@ -45,8 +46,8 @@ def digest_of(body: dict[str, Any]) -> str | None:
     return str(found) if found is not None else None
 
 
-def is_owned_by(body: dict[str, Any], uid: str) -> bool:
-    """Whether the HousingModel with this uid controls the object."""
+def is_owned_by(body: Mapping[str, Any], uid: str) -> bool:
+    """Whether the object with this uid, a HousingModel or a Job, controls the other."""
     return any(
         reference.get("controller") and reference["uid"] == uid
         for reference in body["metadata"].get("ownerReferences", [])
