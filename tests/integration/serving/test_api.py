@@ -7,7 +7,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -117,15 +116,15 @@ def test_the_largest_allowed_request_is_answered_while_probes_go_on(
 ) -> None:
     with ThreadPoolExecutor(2) as pool, httpx.Client(base_url=serving.url) as prober:
         large = [pool.submit(serving.predict, [ROWS[0]] * 10_000) for _ in range(4)]
-        slowest = 0.0
+        probes = 0
         while not all(answer.done() for answer in large):
-            start = time.monotonic()
             assert prober.get("/health/live").status_code == 200
-            slowest = max(slowest, time.monotonic() - start)
+            probes += 1
     for answer in large:
         assert answer.result().status_code == 200
         assert len(answer.result().json()["predictions"]) == 10_000
-    assert slowest < 1
+    # One that held up the event loop would let a probe through before and after it.
+    assert probes > 2 * len(large)
 
 
 def test_large_requests_that_never_end_leave_the_small_ones_answered(

@@ -63,9 +63,7 @@ def test_sigterm_under_keep_alive_load_fails_no_request_and_logs_every_one(
     clients = [_Client(serving.port) for _ in range(8)]
     for client in clients:
         client.start()
-    time.sleep(3)
-    before = sum(len(client.request_ids) for client in clients)
-    assert before > 100
+    serving.wait_until(lambda: sum(len(client.request_ids) for client in clients) > 100, 30)
     serving.terminate()
     for client in clients:
         client.join(30)
@@ -111,7 +109,7 @@ def test_a_place_for_the_log_that_is_away_costs_no_prediction(
     serving = _start(registry, make_task, start)
     for _ in range(20):
         assert serving.predict(ROWS).status_code == 200
-    time.sleep(3)
+    serving.wait_until(lambda: "rows wait to be logged" in serving.log_file.read_text(), 30)
     assert serving.metric("housing_prediction_log_backlog_rows") == 20 * len(ROWS)
     place.unlink()
     serving.wait_until(

@@ -74,15 +74,16 @@ def test_a_large_batch_is_not_kept_waiting(tmp_path: Path, monkeypatch: pytest.M
     log.close(5)
 
 
-def test_closing_writes_everything_at_once(tmp_path: Path) -> None:
+def test_closing_does_not_wait_for_the_next_flush(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_writer, "FLUSH_SECONDS", 600)
     metrics = Metrics()
     log = PredictionLog(str(tmp_path), "ns.model", metrics)
     log.start()
     for _ in range(500):
         log.append(_entry())
-    start = time.monotonic()
-    log.close(5)
-    assert time.monotonic() - start < 4
+    log.close(30)
     assert _rows(tmp_path) == _written(metrics) == 500
     assert log.backlog_rows == 0
 
@@ -130,16 +131,14 @@ def test_a_full_backlog_counts_what_it_cannot_take(tmp_path: Path, rows: int, si
     assert _dropped(metrics, "backlog_full") == 3 * rows
 
 
-def test_what_cannot_be_written_at_shutdown_is_counted_in_time(tmp_path: Path) -> None:
+def test_what_cannot_be_written_at_shutdown_is_counted(tmp_path: Path) -> None:
     place = tmp_path / "log"
     place.write_text("a file where the folder should be")
     metrics = Metrics()
     log = PredictionLog(str(place), "ns.model", metrics)
     log.start()
     log.append(_entry(rows=4))
-    start = time.monotonic()
     log.close(1)
-    assert time.monotonic() - start < 3
     assert _dropped(metrics, "shutdown") == 4
 
 
