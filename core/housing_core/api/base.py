@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-DURATION_PATTERN = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
+DURATION_PATTERN = r"^([0-9]{1,5}h)?([0-9]{1,7}m)?([0-9]{1,9}s)?$"
+"""Bounded, since a date some million years ahead is none."""
 
 Duration = Annotated[str, Field(min_length=2, max_length=16, pattern=DURATION_PATTERN)]
 """Hours, minutes and seconds as Kubernetes writes them: `90s`, `30m`, `24h`, `1h30m`."""

@@ -17,6 +17,10 @@ def _not_available(field: str, instead: str) -> dict[str, str]:
     return rule(f"!has(self.{field})", f"{field} is not available in this version: {instead}")
 
 
+LONGER_THAN_ZERO = rules(rule("self.matches('[1-9]')", "must be longer than zero, for example 30m"))
+"""Of a duration in which something has to happen."""
+
+
 class Target(ApiType):
     """What is predicted: the price, cut into classes at percentiles (seed 4.3)."""
 
@@ -212,7 +216,9 @@ class Training(PodSettings):
         description="When to train again regardless of drift, as five cron fields in UTC.",
     )
     timeout: Duration = Field(
-        default="2h", description="How long one attempt may take before it counts as failed."
+        default="2h",
+        description="How long one attempt may take before it counts as failed.",
+        json_schema_extra=LONGER_THAN_ZERO,
     )
     max_attempts: int = Field(
         default=3,
@@ -246,7 +252,7 @@ class Gates(ApiType):
         ge=0,
         description="How far a class boundary may move from production's, as a share of it.",
     )
-    max_latency: Annotated[str, Field(max_length=16, pattern=r"^[0-9]+(ms|s)$")] = Field(
+    max_latency: Annotated[str, Field(max_length=16, pattern=r"^[0-9]{1,7}(ms|s)$")] = Field(
         default="50ms",
         description="Longest 95th percentile of one prediction in the staging pods, "
         "measured on the golden rows.",
@@ -254,6 +260,7 @@ class Gates(ApiType):
     rollout_timeout: Duration = Field(
         default="10m",
         description="How long the new version may take to answer before the rollout is undone.",
+        json_schema_extra=LONGER_THAN_ZERO,
     )
 
 
@@ -368,7 +375,9 @@ class Monitoring(PodSettings):
         default="0 * * * *", description="When a report is made, as five cron fields in UTC."
     )
     window: Duration = Field(
-        default="24h", description="How far back the predictions of a report go."
+        default="24h",
+        description="How far back the predictions of a report go.",
+        json_schema_extra=LONGER_THAN_ZERO,
     )
     min_samples: int = Field(
         default=200,
