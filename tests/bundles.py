@@ -11,7 +11,6 @@ A missing area or number of rooms goes the "no" way.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import uuid
 from pathlib import Path
@@ -116,11 +115,6 @@ def spoil(folder: Path) -> None:
     """Cut the graph of a bundle short, as a broken copy would."""
     graph = folder / bundle.GRAPH_FILE
     graph.write_bytes(graph.read_bytes()[:100])
-
-
-def copy_bundle(source: Path, destination: Path) -> Path:
-    """Copy a bundle folder and return the copy."""
-    return Path(shutil.copytree(source, destination))
 
 
 def _graph(confidence: float) -> onnx.ModelProto:

@@ -83,11 +83,6 @@ class MlflowServer:
                 continue
         process.wait(STOP_SECONDS)
 
-    def restart(self) -> None:
-        """Stop the server and start it again, on the same port and the same data."""
-        self.stop()
-        self.start()
-
     def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and process.poll() is None:

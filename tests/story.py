@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import time
 import urllib.error
@@ -42,12 +43,11 @@ def without_price(rows: Iterable[dict[str, str]]) -> list[dict[str, str]]:
 def to_csv(rows: Sequence[dict[str, str]]) -> str:
     """Listings as a CSV file with the columns that any of them has."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    lines = [names, *([row.get(name, "") for name in names] for row in rows)]
-    return "".join(",".join(_quoted(cell) for cell in line) + "\n" for line in lines)
-
-
-def _quoted(cell: str) -> str:
-    return '"' + cell.replace('"', '""') + '"' if any(mark in cell for mark in '",\n') else cell
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 @dataclass
