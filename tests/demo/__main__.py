@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.cluster_client import ROOT, Cluster, CommandError, WaitTimeoutError, condition_of
+from tests.cluster_client import ROOT, Cluster, CommandError, condition_of
 from tests.load import SteadyLoad
 from tests.operator_release import RELEASE, SYSTEM_NAMESPACE, install_operator
 from tests.story import (
@@ -134,7 +134,9 @@ def drift(*, new_data: bool) -> None:
     if cluster.find("housingmodel", story.name, NAMESPACE) is None:
         raise SystemExit("there is no model yet: run `make demo` first")
     stages = Stages()
-    former = story.status()["production"]["version"]
+    former = story.status().get("production", {}).get("version")
+    if former is None:
+        raise SystemExit("no version is in production yet: run `make demo`, and let it end")
     izmir = listings(IZMIR)
     load = SteadyLoad(cluster, NAMESPACE)
     with stages.stage("Steady load: 10 requests a second until the end"):
@@ -207,10 +209,18 @@ def main() -> None:
             up()
         else:
             drift(new_data=not arguments.without_new_data)
-    except (AssertionError, CommandError, RuntimeError, WaitTimeoutError) as error:
-        raise SystemExit(f"\nthe demo stopped: {error}") from error
     except subprocess.CalledProcessError as error:
         raise SystemExit(f"\nthe demo stopped: {shlex.join(error.cmd)} failed") from error
+    except (
+        AssertionError,
+        CommandError,
+        OSError,
+        RuntimeError,
+        subprocess.TimeoutExpired,
+    ) as error:
+        raise SystemExit(f"\nthe demo stopped: {error}") from error
+    except KeyboardInterrupt:
+        raise SystemExit("\nthe demo was stopped; what it started is still there") from None
 
 
 if __name__ == "__main__":
