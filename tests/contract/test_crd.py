@@ -155,6 +155,16 @@ MISTAKES = [
     ("spec.serving.staging", {"replicas": 101}, "spec.serving.staging.replicas"),
     ("spec.serving.predictionLog", {"uri": "https://example.com/log"}, "predictionLog.uri"),
     ("spec.serving.predictionLog", {"size": "big"}, "predictionLog.size"),
+    (
+        "spec.serving.predictionLog",
+        {"uri": "s3://bucket/log", "size": "50Gi"},
+        "are of the claim that the operator makes",
+    ),
+    (
+        "spec.serving.predictionLog",
+        {"uri": "s3://bucket/log", "storageClassName": "gp3"},
+        "are of the claim that the operator makes",
+    ),
     ("spec.monitoring.schedule", "@hourly", "spec.monitoring.schedule"),
     ("spec.monitoring.thresholds", {"cardinalityRatio": 1}, "cardinalityRatio"),
     ("spec.retraining.maxPerDay", 0, "spec.retraining.maxPerDay"),

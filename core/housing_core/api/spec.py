@@ -303,8 +303,23 @@ class ServingTrack(PodSettings):
     )
 
 
+CLAIM_SIZE = "5Gi"
+
+
 class PredictionLog(ApiType):
     """Where every prediction is kept for monitoring."""
+
+    model_config = {
+        "json_schema_extra": rules(
+            rule(
+                # The API server fills in the defaults first: those are all that can be seen.
+                f"!has(self.uri) || (!has(self.storageClassName) && self.size == '{CLAIM_SIZE}' "
+                "&& self.accessMode == 'ReadWriteOnce')",
+                "size, storageClassName and accessMode are of the claim that the operator makes: "
+                "leave them out where uri names a place of yours",
+            )
+        )
+    }
 
     uri: str | None = Field(
         default=None,
@@ -314,7 +329,7 @@ class PredictionLog(ApiType):
         "when left out.",
     )
     size: Annotated[str, Field(max_length=20, pattern=r"^[0-9]+(Mi|Gi|Ti)$")] = Field(
-        default="5Gi", description="Size of the claim that the operator makes."
+        default=CLAIM_SIZE, description="Size of the claim that the operator makes."
     )
     storage_class_name: Annotated[str, Field(max_length=253)] | None = Field(
         default=None,
