@@ -29,7 +29,9 @@ def test_a_duration_is_read(text: str, expected: timedelta) -> None:
     assert parse_duration(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "5", "s", "1d", "1.5h", "-1h", "30m1h", "1h ", "1h\n", "99999999999h"])
+@pytest.mark.parametrize(
+    "text", ["", "5", "s", "1d", "1.5h", "-1h", "30m1h", "1h ", "1h\n", "99999999999h"]
+)
 def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration such as"):
         parse_duration(text)
