@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from housing_core.drift_report import DriftReport, FeatureDrift, report_id
 from housing_core.tasks import MonitoringTask
+from housing_core.times import format_time
 from housing_monitoring.alerts import ClassDrift, find_alerts
 from housing_monitoring.comparison import KindMismatchError, compare
 from housing_monitoring.profile import Profile
@@ -62,11 +63,6 @@ def limits(task: MonitoringTask) -> dict[str, float]:
     return {**task.thresholds.model_dump(), "min_samples": task.min_samples}
 
 
-def timestamp(time: datetime) -> str:
-    """RFC 3339 in UTC, whole seconds."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _frame(task: MonitoringTask, window: Window, now: datetime) -> dict[str, Any]:
     thresholds = limits(task)
     version = task.production_version
@@ -74,9 +70,9 @@ def _frame(task: MonitoringTask, window: Window, now: datetime) -> dict[str, Any
         "report_id": report_id(task.model_name, version, window.digest, thresholds),
         "model_name": task.model_name,
         "model_version": version,
-        "time": timestamp(now),
-        "window_start": window.start and timestamp(window.start),
-        "window_end": window.end and timestamp(window.end),
+        "time": format_time(now),
+        "window_start": window.start and format_time(window.start),
+        "window_end": window.end and format_time(window.end),
         "samples": window.rows,
         "thresholds": thresholds,
         "skipped_files": window.skipped_files,

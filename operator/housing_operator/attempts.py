@@ -7,6 +7,7 @@ from datetime import timedelta
 from housing_core.api import RETRAIN_ANNOTATION
 from housing_core.api.status import MESSAGE_LIMIT, STARTS_LIMIT, Candidate, TrainingStatus
 from housing_core.tasks import TrainingTask
+from housing_core.times import format_time, parse_time
 from housing_operator.actions import DeleteJob, StartTraining
 from housing_operator.draft import Draft
 from housing_operator.observation import JobState
@@ -16,8 +17,6 @@ from housing_operator.retraining import (
     Block,
     Wanted,
     blocked,
-    format_time,
-    parse_time,
     spec_changed,
     training_key,
     wanted_training,

@@ -16,9 +16,9 @@ from housing_core.api.status import (
     RejectedVersion,
     Trigger,
 )
+from housing_core.times import format_time
 from housing_operator.actions import Action, Event, MoveAlias
 from housing_operator.observation import Observation
-from housing_operator.retraining import format_time
 
 RESYNC = timedelta(seconds=30)
 """How often MLflow is looked at without a cause: a person's alias move is obeyed within a minute."""

@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from housing_core.api import API_VERSION, KIND
+from housing_core.times import format_time
 from housing_operator.actions import Event
 from housing_operator.kube import AlreadyExistsError, Kube
 from housing_operator.observation import Model
 from housing_operator.resources.labels import OPERATOR
-from housing_operator.retraining import format_time
 
 MESSAGE_LIMIT = 1_024
 """Characters that the API server takes."""

@@ -7,6 +7,7 @@ from typing import Literal
 from housing_core.api import APPROVE_ANNOTATION
 from housing_core.api.base import parse_duration
 from housing_core.api.status import Candidate, TrackStatus
+from housing_core.times import format_time, parse_time
 from housing_operator.actions import AcceptVersion, MoveAlias, RejectVersion
 from housing_operator.draft import RESYNC, Draft
 from housing_operator.gates import (
@@ -18,7 +19,6 @@ from housing_operator.gates import (
     online_gates,
     production_gate,
 )
-from housing_operator.retraining import format_time, parse_time
 
 
 def follow_aliases(draft: Draft) -> None:

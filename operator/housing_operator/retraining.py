@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from housing_core.api import RETRAIN_ANNOTATION
 from housing_core.api.base import parse_duration
 from housing_core.api.spec import HousingModelSpec
 from housing_core.api.status import HousingModelStatus, Trigger
+from housing_core.times import format_time, parse_time
 
 BUDGET_PERIOD = timedelta(hours=24)
 
@@ -52,16 +53,6 @@ class Block:
     reason: str
     message: str
     until: datetime | None = None
-
-
-def format_time(time: datetime) -> str:
-    """RFC 3339 in UTC, whole seconds, as Kubernetes writes it."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def parse_time(text: str) -> datetime:
-    """Read back what `format_time` wrote."""
-    return datetime.fromisoformat(text)
 
 
 def normalised(trained: dict[str, Any]) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Literal
 
 from housing_core.api.status import MESSAGE_LIMIT, Condition, HousingModelStatus, TrackStatus
+from housing_core.times import format_time
 from housing_operator.draft import Draft
 from housing_operator.gates import Gate, describe
 from housing_operator.observation import TrackState
 from housing_operator.promotion import approval_message
-from housing_operator.retraining import Block, format_time
+from housing_operator.retraining import Block
 
 Verdict = tuple[Literal["True", "False", "Unknown"], str, str]
 """Status, reason and message of a condition."""

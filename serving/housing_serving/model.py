@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from housing_core.bundle import (
     GOLDEN_TOLERANCE,
+    GRAPH_BATCH_ROWS,
     GRAPH_FILE,
     BundleError,
     GoldenRow,
@@ -167,8 +168,19 @@ def _compare(
 
 
 def _run(session: Any, encoder: Encoder, rows: Sequence[Listing]) -> Predictions:
-    labels, probabilities = session.run(OUTPUTS, encoder.encode(rows))
-    return Predictions(labels, probabilities)
+    """A batch of rows at a time: inside, the graph spreads each over thousands of features."""
+    inputs = encoder.encode(rows)
+    batches = [
+        session.run(
+            OUTPUTS,
+            {name: values[start : start + GRAPH_BATCH_ROWS] for name, values in inputs.items()},
+        )
+        for start in range(0, len(rows), GRAPH_BATCH_ROWS)
+    ]
+    if len(batches) == 1:
+        return Predictions(*batches[0])
+    labels, probabilities = zip(*batches, strict=True)
+    return Predictions(np.concatenate(labels), np.concatenate(probabilities))
 
 
 def _first_line(error: Exception) -> str:

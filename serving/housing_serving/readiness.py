@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from housing_core.tasks import FallbackLevel, ServingHealth, ServingPolicy, ServingTask
+from housing_core.times import format_time
 from housing_serving.model import Model
 
 
@@ -74,13 +75,8 @@ def health(task: ServingTask, serving: Serving) -> ServingHealth:
         pinned_version=task.version,
         version=serving.version,
         serving_from=serving.level,
-        since=rfc3339(serving.since) if serving.since else None,
+        since=format_time(serving.since) if serving.since else None,
         golden_rows=model.golden_rows if model else 0,
         latency_p95_seconds=model.latency_p95_seconds if model else None,
         message=serving.message,
     )
-
-
-def rfc3339(time: datetime) -> str:
-    """A time as RFC 3339 text in UTC, whole seconds."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -6,7 +6,8 @@ import pytest
 
 from housing_core.api.spec import HousingModelSpec
 from housing_core.tasks import TrainingOutcome
-from housing_operator.retraining import Wanted, format_time, normalised, parse_time, training_key
+from housing_core.times import format_time, parse_time
+from housing_operator.retraining import Wanted, normalised, training_key
 from tests.unit.operator.world import START, World, comparison
 
 HOUR = timedelta(hours=1)

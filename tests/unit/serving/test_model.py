@@ -24,6 +24,14 @@ def test_a_sound_bundle_answers_one_row_and_many_alike(model: Model) -> None:
         np.testing.assert_array_equal(one.probabilities[0], many.probabilities[i])
 
 
+def test_more_rows_than_a_batch_are_answered_in_their_order(model: Model) -> None:
+    rows = ROWS * bundle.GRAPH_BATCH_ROWS
+    few, many = model.predict(ROWS), model.predict(rows)
+    assert many.labels.tolist() == few.labels.tolist() * bundle.GRAPH_BATCH_ROWS
+    assert many.probabilities.shape == (len(rows), 3)
+    np.testing.assert_array_equal(many.probabilities[-len(ROWS) :], few.probabilities)
+
+
 def test_a_new_category_is_no_error(model: Model) -> None:
     assert model.predict([{"ilçe": "Atlantis", "rooms": 5}]).labels.tolist() == [1]
 
