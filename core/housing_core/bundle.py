@@ -186,6 +186,8 @@ class GoldenRow(_Part):
 class Scores(_Part):
     """Scores on the holdout; `precision` and `recall` are macro averages, `roc_auc` one-versus-rest."""
 
+    model_config = ConfigDict(allow_inf_nan=False)
+
     accuracy: float
     macro_f1: float
     precision: float

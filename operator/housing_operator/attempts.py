@@ -67,7 +67,8 @@ def _start_wanted(draft: Draft) -> Block | None:
 def _start(draft: Draft, wanted: Wanted) -> None:
     model, now = draft.observation.model, format_time(draft.now)
     relevant = draft.spec.training_relevant()
-    key = training_key(model.uid, relevant, wanted)
+    former = draft.status.training
+    key = training_key(model.uid, relevant, wanted, former.key if former else "")
     training = TrainingStatus(
         key=key,
         trigger=wanted.trigger,
@@ -212,7 +213,6 @@ def _registered(draft: Draft, training: TrainingStatus, version: str) -> None:
     registry = draft.observation.registry
     facts = registry.facts.get(version) if registry else None
     _end(draft, training, outcome="Registered", version=version, message="")
-    draft.update(trained_spec=training.spec)
     if facts is not None and facts.inputs is not None:
         draft.update(inputs=facts.inputs)
     draft.update_retraining(failures=0)

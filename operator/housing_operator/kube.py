@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self, TypeVar
@@ -99,7 +100,9 @@ class Kube:
             config.load_incluster_config(client_configuration=configuration)
         except config.ConfigException:
             try:
-                config.load_kube_config(client_configuration=configuration)
+                # By name: the library's default is what KUBECONFIG said when it was imported.
+                named = os.environ.get("KUBECONFIG")
+                config.load_kube_config(named, client_configuration=configuration)
             except (config.ConfigException, yaml.YAMLError, OSError) as error:
                 raise KubeError(f"no cluster to work on: {error}") from error
         return cls(accept_plain_authority_in(client.ApiClient(configuration)))

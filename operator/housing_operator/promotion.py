@@ -72,10 +72,8 @@ def _obey_staging(draft: Draft, version: str) -> None:
 
 
 def _accept(draft: Draft, version: str) -> None:
-    if draft.is_rejected(version):
-        kept = [e for e in draft.status.rejected_versions if e.version != version]
-        draft.update(rejected_versions=kept)
-        draft.actions.append(AcceptVersion(version))
+    kept = [entry for entry in draft.status.rejected_versions if entry.version != version]
+    draft.update(rejected_versions=kept)
 
 
 def advance_candidate(draft: Draft) -> list[Gate]:
@@ -163,7 +161,7 @@ def _roll_out(draft: Draft, candidate: Candidate) -> list[Gate]:
 
 
 def _roll_back_when_late(draft: Draft, candidate: Candidate, gates: list[Gate]) -> None:
-    """A gate that fails, or stays open for too long, sends the version back."""
+    """A gate that is not passed for too long sends the version back."""
     timeout = draft.spec.promotion.gates.rollout_timeout
     due = parse_time(candidate.since) + parse_duration(timeout)
     if draft.now < due:
@@ -247,7 +245,10 @@ def _pin(draft: Draft, track: Literal["production", "staging"], version: str | N
 
 
 def tag_rejections(draft: Draft) -> None:
-    """Tag what status says is rejected and MLflow does not, again where a former try got nowhere."""
+    """Bring MLflow's tags to what status says, again where a former try got nowhere.
+
+    What status rejects is tagged; what a person has put on a track is not.
+    """
     registry = draft.observation.registry
     if registry is None:
         return
@@ -255,3 +256,12 @@ def tag_rejections(draft: Draft) -> None:
         found = registry.version(entry.version)
         if found is not None and found.rejected is None:
             draft.actions.append(RejectVersion(entry.version, entry.reason))
+    rejected = {entry.version for entry in draft.status.rejected_versions}
+    candidate, tracks = draft.status.candidate, (draft.status.production, draft.status.staging)
+    chosen = {track.version for track in tracks if track is not None}
+    if candidate is not None and candidate.by_person:
+        chosen.add(candidate.version)
+    for version in sorted(chosen - rejected):
+        found = registry.version(version)
+        if found is not None and found.rejected is not None:
+            draft.actions.append(AcceptVersion(version))

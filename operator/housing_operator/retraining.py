@@ -74,9 +74,17 @@ def spec_changed(spec: HousingModelSpec, status: HousingModelStatus) -> bool:
     return normalised(status.training.spec) != spec.training_relevant()
 
 
-def training_key(uid: str, relevant: dict[str, Any], wanted: Wanted) -> str:
-    """Name of a training in MLflow, the same for all its attempts: 16 hexadecimal digits."""
-    parts = [uid, json.dumps(relevant, sort_keys=True), wanted.trigger, wanted.token]
+def training_key(uid: str, relevant: dict[str, Any], wanted: Wanted, former: str) -> str:
+    """Name of a training in MLflow, the same for all its attempts: 16 hexadecimal digits.
+
+    Args:
+        uid: of the HousingModel.
+        relevant: the spec's training-relevant part.
+        wanted: what asks for it.
+        former: key of the training before it, so that a token that was used long ago (a
+            person's `retrain` annotation set back) names a new training; empty for the first.
+    """
+    parts = [uid, json.dumps(relevant, sort_keys=True), wanted.trigger, wanted.token, former]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

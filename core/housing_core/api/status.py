@@ -277,9 +277,6 @@ class HousingModelStatus(StatusType):
     training: TrainingStatus | None = Field(
         default=None, description="The training under way, or the last one."
     )
-    trained_spec: dict[str, Any] | None = Field(
-        default=None, description="The normalised spec that trained the newest version."
-    )
     candidate: Candidate | None = Field(
         default=None, description="A version on its way to production."
     )

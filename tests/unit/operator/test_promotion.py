@@ -181,6 +181,18 @@ def test_a_person_moving_production_is_obeyed_even_to_a_rejected_version():
     assert "AliasMoved" in world.events
 
 
+def test_a_rejection_is_taken_back_again_where_mlflow_did_not_hear_it():
+    world = second_version(World().in_production(), champion_f1=0.9, challenger_f1=0.5)
+    world.settle()
+    world.aliases["production"] = "2"
+    world.actions_succeed = False
+    world.step()
+    world.actions_succeed = True
+    assert world.versions["2"].rejected
+    world.step()
+    assert world.versions["2"].rejected is None
+
+
 def test_a_person_moving_production_to_a_broken_version_is_undone():
     world = second_version(World().in_production(), champion_f1=0.9, challenger_f1=0.5)
     world.settle()

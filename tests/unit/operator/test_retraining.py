@@ -223,16 +223,28 @@ def test_a_spec_that_todays_types_cannot_read_is_another_spec():
     assert normalised({"dataset": {"gone": 1}}) == {"dataset": {"gone": 1}}
 
 
-def test_the_key_depends_on_model_spec_and_token_alone():
+def test_the_key_depends_on_model_spec_token_and_the_training_before():
     spec = HousingModelSpec.model_validate(
         {"dataset": {"uri": "/d", "target": {"column": "p"}}}
     ).training_relevant()
-    key = training_key("uid", spec, Wanted("Drift", "r1"))
-    assert key == training_key("uid", dict(reversed(spec.items())), Wanted("Drift", "r1"))
+    report = Wanted("Drift", "r1")
+    key = training_key("uid", spec, report, "former")
+    assert key == training_key("uid", dict(reversed(spec.items())), report, "former")
     others = {
-        training_key("other", spec, Wanted("Drift", "r1")),
-        training_key("uid", spec, Wanted("Drift", "r2")),
-        training_key("uid", spec, Wanted("Request", "r1")),
-        training_key("uid", spec | {"x": 1}, Wanted("Drift", "r1")),
+        training_key("other", spec, report, "former"),
+        training_key("uid", spec, Wanted("Drift", "r2"), "former"),
+        training_key("uid", spec, Wanted("Request", "r1"), "former"),
+        training_key("uid", spec | {"x": 1}, report, "former"),
+        training_key("uid", spec, report, "another"),
     }
-    assert len(others | {key}) == 5
+    assert len(others | {key}) == 6
+
+
+def test_a_token_that_was_used_before_names_a_new_training():
+    world = World().in_production()
+    for token in ("a", "b", "a"):
+        world.annotations["housing-operator.dev/retrain"] = token
+        world.step()
+        retrain(world)
+    assert len({task.task.key for task in world.tasks.values()}) == 4
+    assert world.status["production"]["version"] == "4"
