@@ -41,9 +41,7 @@ def summary(bundle: Path) -> Summary:
     return read_summary(bundle)
 
 
-def test_a_training_says_what_it_took(
-    ended: Ended, summary: Summary
-) -> None:
+def test_a_training_says_what_it_took(ended: Ended, summary: Summary) -> None:
     stages = {line["stage"]: line for line in ended.lines if "peak_memory_mib" in line}
     memory = max(line["peak_memory_mib"] for line in stages.values())
     seconds = {name: line["seconds"] for name, line in stages.items()}
