@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import signal
 import subprocess
 import sys
@@ -97,6 +98,13 @@ class OperatorProcess:
 
 
 def _get(url: str) -> str:
+    try:
+        return _read(url)
+    except http.client.RemoteDisconnected:
+        return _read(url)  # an answer that is cut off is asked for again, as any scraper does
+
+
+def _read(url: str) -> str:
     with urllib.request.urlopen(url, timeout=5) as answer:
         text: str = answer.read().decode()
         return text
