@@ -43,6 +43,8 @@ def main() -> int:
     parser.parse_args()
     logs.configure()
     logging.captureWarnings(True)  # one JSON object a line, whoever speaks
+    # It misses pip, which the image is without on purpose.
+    logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
     outcome = _train()
     level = logging.INFO if EXIT_CODES[outcome.outcome] == 0 else logging.ERROR
     logger.log(level, outcome.message, extra={"outcome": outcome.outcome})
