@@ -17,6 +17,7 @@ import pytest
 
 from housing_core.registry import Registry
 from housing_serving.answer import Answer
+from tests import prometheus
 from tests.bundles import ROWS, register_tiny_bundle
 from tests.integration.serving.serving_process import ServingProcess, serving_task
 from tests.mlflow_server import MlflowServer
@@ -188,7 +189,11 @@ def test_the_metrics_are_well_named_and_their_labels_few(serving: ServingProcess
     serving.predict(ROWS[0])
     text = serving.client.get("/metrics").text
     lint = subprocess.run(
-        ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False
+        [prometheus.program("promtool"), "check", "metrics"],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (lint.returncode, lint.stdout, lint.stderr) == (0, "", "")
     codes = set(re.findall(r'housing_requests_total{code="([^"]+)"}', text))
