@@ -40,8 +40,11 @@ class _Task(BaseModel):
         return f"{self.namespace}.{self.name}"
 
     def to_environment(self) -> str:
-        """The task as it travels; equal tasks give equal texts."""
-        return self.model_dump_json(exclude_none=True)
+        """The task as it travels; equal tasks give equal texts.
+
+        What has its default is left out: a new field with a default starts no pod anew.
+        """
+        return self.model_dump_json(exclude_none=True, exclude_defaults=True)
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -130,6 +133,9 @@ class ServingTask(_Task):
         log_uri: where the prediction log goes.
         model_cache: folder with the last good copies of models, third link of the chain.
         max_rows: most listings in one request.
+        workers: processes that answer.
+        feedback_token_file: file with the token that feedback must carry; no feedback is taken
+            when it is None, or while the file is not there.
 
     """
 
@@ -139,6 +145,8 @@ class ServingTask(_Task):
     log_uri: str
     model_cache: str
     max_rows: int = 10_000
+    workers: int = 1
+    feedback_token_file: str | None = None
 
 
 class ServingPolicy(BaseModel):
@@ -196,6 +204,7 @@ class MonitoringTask(_Task):
         production_version: the version whose predictions are judged.
         dataset: for the fingerprint of its file listing.
         window_seconds: how far back the window goes.
+        retention_days: days that the prediction log is kept.
 
     """
 
@@ -205,3 +214,4 @@ class MonitoringTask(_Task):
     window_seconds: int
     min_samples: int
     thresholds: Thresholds
+    retention_days: int = 90

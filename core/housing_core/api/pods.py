@@ -29,6 +29,15 @@ class SecretReference(ApiType):
     name: ObjectName = Field(description="Name of the Secret.")
 
 
+class SecretKeyReference(ApiType):
+    """One key of a Secret in the namespace of the HousingModel."""
+
+    name: ObjectName = Field(description="Name of the Secret.")
+    key: Annotated[str, Field(max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")] = Field(
+        default="token", description="Key in it."
+    )
+
+
 class KeySelector(ApiType):
     """One key of a Secret or ConfigMap in the namespace of the HousingModel."""
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from housing_core.api.base import ApiType, CronSchedule, Duration, list_map, rule, rules
-from housing_core.api.pods import PodSettings, SecretReference
+from housing_core.api.pods import PodSettings, SecretKeyReference, SecretReference
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=128)]
 ColumnKind = Literal["Numeric", "Categorical", "HighCardinality", "Ignored"]
@@ -16,6 +16,9 @@ ColumnKind = Literal["Numeric", "Categorical", "HighCardinality", "Ignored"]
 def _not_available(field: str, instead: str) -> dict[str, str]:
     return rule(f"!has(self.{field})", f"{field} is not available in this version: {instead}")
 
+
+REQUESTS_PER_SECOND_METRIC = "housing_requests_per_second"
+"""The rate of serving's counter `housing_requests_total`, by prometheus-adapter's naming."""
 
 LONGER_THAN_ZERO = rules(rule("self.matches('[1-9]')", "must be longer than zero, for example 30m"))
 """Of a duration in which something has to happen."""
@@ -288,18 +291,69 @@ class Promotion(ApiType):
     )
 
 
+class Autoscaling(ApiType):
+    """How many pods a track has, by its load: a HorizontalPodAutoscaler."""
+
+    model_config = {
+        "json_schema_extra": rules(
+            rule(
+                "self.maxReplicas >= self.minReplicas",
+                "maxReplicas must be at least minReplicas",
+            ),
+            rule(
+                "has(self.targetCPUUtilizationPercentage) || has(self.targetRequestsPerSecond)",
+                "give targetCPUUtilizationPercentage, targetRequestsPerSecond, or both",
+            ),
+        )
+    }
+
+    min_replicas: int = Field(default=1, ge=1, le=100, description="Fewest pods.")
+    max_replicas: int = Field(ge=1, le=100, description="Most pods.")
+    target_cpu_utilization_percentage: int | None = Field(
+        default=None,
+        alias="targetCPUUtilizationPercentage",
+        ge=1,
+        le=1_000,
+        description="Mean CPU use of the pods to aim for, in percent of resources.requests.cpu.",
+    )
+    target_requests_per_second: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="Mean requests per second and pod to aim for. Needs a custom metrics API that "
+        f"offers {REQUESTS_PER_SECOND_METRIC} for pods, for example prometheus-adapter.",
+    )
+
+
 class ServingTrack(PodSettings):
     """The pods of one track."""
 
     model_config = {
         "json_schema_extra": rules(
-            _not_available("autoscaling", "set replicas"),
+            rule(
+                "!has(self.autoscaling) || !has(self.autoscaling.targetCPUUtilizationPercentage) "
+                "|| (has(self.resources) && ('cpu' in self.resources.requests "
+                "|| 'cpu' in self.resources.limits))",
+                "autoscaling.targetCPUUtilizationPercentage is a share of resources.requests.cpu: "
+                "set that too",
+            ),
         )
     }
 
-    replicas: int = Field(default=1, ge=1, le=100, description="Number of pods.")
-    autoscaling: dict[str, Any] | None = Field(
-        default=None, description="Scaling by load: not available in this version."
+    replicas: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="Number of pods; with autoscaling, how many to start with.",
+    )
+    autoscaling: Autoscaling | None = Field(
+        default=None, description="Scaling by load; the number of pods is fixed when left out."
+    )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=32,
+        description="Serving processes of each pod; each of them answers on one core.",
     )
 
 
@@ -340,6 +394,23 @@ class PredictionLog(ApiType):
         description="Access mode of that claim. With ReadWriteOnce all pods of this model run on "
         "one node.",
     )
+    retention_days: int = Field(
+        default=90,
+        ge=1,
+        le=3_650,
+        description="Days that predictions and feedback are kept; the monitor deletes older ones.",
+    )
+
+
+class Feedback(ApiType):
+    """True prices that come back: `POST /feedback`."""
+
+    token_secret_ref: SecretKeyReference | None = Field(
+        default=None,
+        description="The bearer token that a request must carry, since training may learn from "
+        "what it brings. A new token counts within two minutes, without new pods. "
+        "No feedback is taken when left out, or while the Secret is not there.",
+    )
 
 
 class Serving(ApiType):
@@ -354,6 +425,7 @@ class Serving(ApiType):
     prediction_log: PredictionLog = Field(
         default_factory=PredictionLog, description="Where every prediction is kept for monitoring."
     )
+    feedback: Feedback = Field(default_factory=Feedback, description="True prices that come back.")
     max_rows: int = Field(
         default=10_000, ge=1, le=1_000_000, description="Most listings in one request."
     )

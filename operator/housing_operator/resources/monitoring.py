@@ -81,6 +81,7 @@ def cron_job(blueprint: Blueprint, version: str, *, running: bool) -> dict[str, 
         window_seconds=int(parse_duration(monitoring.window).total_seconds()),
         min_samples=monitoring.min_samples,
         thresholds=monitoring.thresholds,
+        retention_days=spec.serving.prediction_log.retention_days,
     )
     log = log_claims(blueprint)
     data = claims_of(blueprint, spec.dataset.uri, read_only=True)

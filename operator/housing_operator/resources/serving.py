@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from housing_core.api import ServingTrack
+from housing_core.api.pods import SecretKeyReference
 from housing_core.tasks import ServingPolicy, ServingTask
 from housing_operator.actions import ServingPlan
 from housing_operator.resources.blueprint import Blueprint
@@ -21,6 +22,8 @@ from housing_operator.resources.pods import CLAIMS_FOLDER, Claim, Program, claim
 
 POLICY_FOLDER = "/etc/housing"
 POLICY_FILE = "policy.json"
+FEEDBACK_FOLDER = "/etc/housing-feedback"
+TOKEN_FILE = "token"  # noqa: S105 - its name
 CACHE_FOLDER = "/var/cache/housing"
 
 DRAIN_SECONDS = 5
@@ -143,6 +146,10 @@ def _program(blueprint: Blueprint, track: Track, version: str) -> Program:
         # A claim of the user's holds what the user asked for, and nothing else.
         cache = CACHE_FOLDER
         volumes.append(({"name": "cache", "emptyDir": {}}, CACHE_FOLDER))
+    token = spec.feedback.token_secret_ref
+    if token is not None:
+        volumes.append((_token_volume(token), FEEDBACK_FOLDER))
+    block: ServingTrack = getattr(spec, track)
     task = ServingTask(
         namespace=blueprint.model.namespace,
         name=name,
@@ -152,6 +159,8 @@ def _program(blueprint: Blueprint, track: Track, version: str) -> Program:
         log_uri=log_uri(blueprint),
         model_cache=cache,
         max_rows=spec.max_rows,
+        workers=block.workers,
+        feedback_token_file=f"{FEEDBACK_FOLDER}/{TOKEN_FILE}" if token else None,
     )
     return Program(
         component="serving",
@@ -172,6 +181,18 @@ def _program(blueprint: Blueprint, track: Track, version: str) -> Program:
         },
         pod={"terminationGracePeriodSeconds": GRACE_SECONDS},
     )
+
+
+def _token_volume(token: SecretKeyReference) -> dict[str, Any]:
+    return {
+        "name": "feedback",
+        "secret": {
+            "secretName": token.name,
+            "items": [{"key": token.key, "path": TOKEN_FILE}],
+            # Predictions do not wait for a Secret that only feedback needs.
+            "optional": True,
+        },
+    }
 
 
 def _probe(path: str, *, every: int, failures: int) -> dict[str, Any]:

@@ -44,7 +44,13 @@ def test_judges_the_version_whose_rollout_has_finished():
 
 
 def test_looks_where_serving_writes_with_the_specs_window_and_thresholds():
-    task = task_of(cron_job(monitoring={"window": "12h", "thresholds": {"psi": 0.3}}))
+    task = task_of(
+        cron_job(
+            monitoring={"window": "12h", "thresholds": {"psi": 0.3}},
+            serving={"predictionLog": {"retentionDays": 30}},
+        )
+    )
+    assert task.retention_days == 30
     assert task.log_uri == "pvc://istanbul-serving/predictions-log"
     assert task.window_seconds == 12 * 3600
     assert task.thresholds.psi == 0.3

@@ -125,6 +125,37 @@ def test_a_log_on_the_users_claim_leaves_everything_else_of_it_alone():
     assert "affinity" in pod_of(deployment)["spec"]
 
 
+def test_the_task_says_nothing_of_what_has_its_default():
+    """A field that a later operator adds must not start every pod anew."""
+    deployment = only(built(), "Deployment", "istanbul-production")
+    text = environment_of(deployment)["HOUSING_TASK"]
+    assert set(json.loads(text)) == {
+        *("namespace", "name", "track", "version", "policy_file", "log_uri", "model_cache")
+    }
+
+
+def test_each_track_has_its_own_workers():
+    bodies = built(serving={"production": {"workers": 4}})
+    assert task_of(only(bodies, "Deployment", "istanbul-production")).workers == 4
+    assert task_of(only(bodies, "Deployment", "istanbul-staging")).workers == 1
+
+
+def test_the_feedback_token_is_a_mounted_folder_and_pods_start_without_it():
+    assert task_of(only(built(), "Deployment", "istanbul-production")).feedback_token_file is None
+    secret = {"name": "istanbul-feedback", "key": "secret.txt"}
+    bodies = built(serving={"feedback": {"tokenSecretRef": secret}})
+    deployment = only(bodies, "Deployment", "istanbul-production")
+    (mount,) = [m for m in container_of(deployment)["volumeMounts"] if m["name"] == "feedback"]
+    assert "subPath" not in mount
+    assert task_of(deployment).feedback_token_file == f"{mount['mountPath']}/token"
+    (volume,) = [v for v in pod_of(deployment)["spec"]["volumes"] if v["name"] == "feedback"]
+    assert volume["secret"] == {
+        "secretName": "istanbul-feedback",
+        "items": [{"key": "secret.txt", "path": "token"}],
+        "optional": True,
+    }
+
+
 def test_several_replicas_have_a_disruption_budget_and_one_has_none():
     assert not [b for b in built() if b["kind"] == "PodDisruptionBudget"]
     bodies = built(serving={"production": {"replicas": 3}})
