@@ -97,7 +97,7 @@ images: cluster-up ## Build the five images and load them into the cluster.
 setup: .venv/.synced ## Make .venv with everything locked; instant when nothing changed.
 
 .PHONY: generate
-generate: setup ## Write the CRD and its reference page from the types in housing_core.api.
+generate: setup ## Write the CRD, its reference page and the drift report's schema from the types.
 	@$(BIN)/python -m housing_core.api
 
 .PHONY: format

@@ -1,11 +1,14 @@
-"""The drift report: monitoring writes it whole to MLflow, and its summary to `status.drift`."""
+"""The drift report: monitoring writes it whole to MLflow, and its summary to `status.drift`.
+
+`docs/reference/drift-report.schema.json` is generated from these types.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from housing_core.api.status import (
     ALERT_LIMIT,
@@ -15,9 +18,11 @@ from housing_core.api.status import (
     DriftStatus,
 )
 
-FORMAT = 1
+FORMAT: Final = 1
 JSON_FILE = "drift_report.json"
 HTML_FILE = "drift_report.html"
+SCHEMA_ID = f"https://housing-operator.dev/drift-report/v{FORMAT}.schema.json"
+"""A name, as JSON Schema wants one; nothing is fetched from there."""
 
 _SEVERITY_ORDER = {"High": 0, "Medium": 1, "Low": 2}
 
@@ -29,95 +34,155 @@ class _Part(BaseModel):
 class Bin(_Part):
     """One bin that a feature was compared in: rows on each side, missing values among them."""
 
-    label: str
-    reference: int
-    window: int
+    kind: Literal["Range", "Category", "Rare", "New", "Missing"] = Field(
+        description="A range of numbers, one category, the rare categories of the reference "
+        "together, the categories that it has not seen, or the rows without a value."
+    )
+    label: str = Field(description="What a person calls it.")
+    lower: float | None = Field(
+        default=None, description="Of a range: its values are above this; null without an end."
+    )
+    upper: float | None = Field(
+        default=None, description="Of a range: its values are at most this; null without an end."
+    )
+    reference: int = Field(description="Rows of the reference.")
+    window: int = Field(description="Rows of the window.")
 
 
 class FeatureDrift(_Part):
     """What was measured of one feature in the window, against the reference.
 
-    Attributes:
-        psi: population stability index (seed 5.1), less what chance adds on average to a window
-            of this size; 0 at least.
-        psi_plain: the index by the textbook's formula, from `bins`.
-        psi_noise: `psi` counts only above this, the most that chance explains.
-        cardinality_ratio: distinct categories of reference and window together, over the
-            reference's; None for a number.
-        new_categories: the most frequent categories that the reference has not seen.
-        new_share: share of the window's rows in categories that the reference has not seen.
-        new_share_expected: the same share, of rows like those of the reference.
-        out_of_range_share: share of the window's rows outside the reference's range.
-        unreadable: values of the window that the cleaning rules could not read; they count as
-            missing.
-        *_reference, *_window: the same statistic on each side; rows with missing values are
-            among the rows.
-
+    `*_reference` and `*_window` are the same statistic on each side; rows with missing values are
+    among the rows.
     """
 
-    name: str
-    kind: Literal["Numeric", "Categorical"]
-    psi: float | None = None
-    psi_plain: float | None = None
-    psi_noise: float | None = None
-    bins: list[Bin] = []
-    rows_reference: int = 0
-    rows_window: int = 0
-    cardinality_ratio: float | None = None
-    new_categories: list[str] = []
-    new_share: float | None = None
-    new_share_expected: float | None = None
-    out_of_range_share: float | None = None
-    unreadable: int = 0
-    missing_share_reference: float | None = None
-    missing_share_window: float | None = None
-    mean_reference: float | None = None
-    mean_window: float | None = None
-    std_reference: float | None = None
-    std_window: float | None = None
-    skewness_reference: float | None = None
-    skewness_window: float | None = None
+    name: str = Field(description="Name of the column.")
+    kind: Literal["Numeric", "Categorical"] = Field(description="How it was compared.")
+    psi: float | None = Field(
+        default=None,
+        description="Population stability index, less what chance adds on average to a window of "
+        "this size; 0 at least.",
+    )
+    psi_plain: float | None = Field(
+        default=None, description="The index by the textbook's formula, from `bins`."
+    )
+    psi_noise: float | None = Field(
+        default=None, description="`psi` counts only above this, the most that chance explains."
+    )
+    bins: list[Bin] = Field(default=[], description="Every row of both sides is in one of them.")
+    rows_reference: int = Field(default=0, description="Rows of the reference.")
+    rows_window: int = Field(default=0, description="Rows of the window.")
+    cardinality_ratio: float | None = Field(
+        default=None,
+        description="Distinct categories of reference and window together, over the reference's; "
+        "null for a number.",
+    )
+    new_categories: list[str] = Field(
+        default=[], description="The most frequent categories that the reference has not seen."
+    )
+    new_share: float | None = Field(
+        default=None,
+        description="Share of the window's rows in categories that the reference has not seen.",
+    )
+    new_share_expected: float | None = Field(
+        default=None, description="The same share, of rows like those of the reference."
+    )
+    out_of_range_share: float | None = Field(
+        default=None, description="Share of the window's values outside the reference's range."
+    )
+    unreadable: int = Field(
+        default=0,
+        description="Values of the window that the cleaning rules could not read; they count as "
+        "missing.",
+    )
+    missing_share_reference: float | None = Field(default=None, description="Rows without a value.")
+    missing_share_window: float | None = Field(default=None, description="Rows without a value.")
+    mean_reference: float | None = Field(default=None, description="Mean of the present values.")
+    mean_window: float | None = Field(default=None, description="Mean of the present values.")
+    std_reference: float | None = Field(default=None, description="Population deviation of them.")
+    std_window: float | None = Field(default=None, description="Population deviation of them.")
+    skewness_reference: float | None = Field(default=None, description="E(x - mean)³ / std³.")
+    skewness_window: float | None = Field(default=None, description="E(x - mean)³ / std³.")
+
+
+class Rule(_Part):
+    """One rule of the verdict, which is Drift when any of them holds."""
+
+    name: str = Field(description="What is held against a limit, for example PSI.")
+    feature: str | None = Field(
+        default=None, description="The feature that decides, where one does."
+    )
+    value: float | None = Field(default=None, description="Null when it could not be measured.")
+    threshold: float = Field(description="As the spec sets it.")
+    noise: float | None = Field(
+        default=None, description="The most that chance explains in a window of this size."
+    )
+    holds: bool = Field(
+        description="Whether it asks for retraining; a value has to pass threshold and noise."
+    )
+    text: str = Field(description="The same in words, as in `reason`.")
 
 
 class DriftReport(_Part):
-    """Everything that led to the verdict, so that a person can recompute it.
+    """Everything that led to the verdict, so that a person can recompute it."""
 
-    Attributes:
-        window_start, window_end: times of the oldest and the newest row that was judged.
-        samples: rows that were judged.
-        prediction_drift: Kullback-Leibler divergence of the class shares, window from reference,
-            in nats, less what chance adds on average; 0 at least.
-        prediction_drift_plain, prediction_drift_noise: as of `FeatureDrift.psi`.
-        skipped_files: files of the log that were not read → why.
-        skipped_rows: why rows were not judged → how many.
-        messages: what a person should know beside the verdict.
-
-    """
-
-    format: int = FORMAT
-    report_id: str
-    model_name: str
-    model_version: str
-    time: str
-    window_start: str | None
-    window_end: str | None
-    samples: int
-    verdict: Literal["Stable", "Drift", "NotEnoughData"]
-    reason: str
-    prediction_drift: float | None = None
-    prediction_drift_plain: float | None = None
-    prediction_drift_noise: float | None = None
-    reference_holdout_rows: int | None = None
-    class_shares_reference: dict[str, float] = {}
-    class_shares_window: dict[str, float] = {}
-    features: list[FeatureDrift] = []
-    alerts: list[DriftAlert] = []
-    thresholds: dict[str, float] = {}
-    skipped_files: dict[str, str] = {}
-    skipped_rows: dict[str, int] = {}
-    messages: list[str] = []
-    dataset_fingerprint: str | None = None
-    run_id: str | None = None
+    format: Literal[1] = Field(
+        default=FORMAT,
+        description="Version of this format; a change that readers notice raises it.",
+    )
+    report_id: str = Field(
+        description="Equal for the same window of the same version under the same thresholds."
+    )
+    model_name: str = Field(description="Registered model: `<namespace>.<name>`.")
+    model_version: str = Field(description="The version whose predictions were judged.")
+    time: str = Field(description="RFC 3339, when the report was made.")
+    window_start: str | None = Field(description="Time of the oldest row that was judged.")
+    window_end: str | None = Field(description="Time of the newest row that was judged.")
+    samples: int = Field(description="Rows that were judged.")
+    verdict: Literal["Stable", "Drift", "NotEnoughData"] = Field(description="What was found.")
+    reason: str = Field(description="Why, with the numbers.")
+    rules: list[Rule] = Field(
+        default=[], description="The verdict's rules; none without a verdict."
+    )
+    prediction_drift: float | None = Field(
+        default=None,
+        description="Kullback-Leibler divergence of the class shares, window from reference, in "
+        "nats, less what chance adds on average; 0 at least.",
+    )
+    prediction_drift_plain: float | None = Field(
+        default=None, description="The divergence by the textbook's formula."
+    )
+    prediction_drift_noise: float | None = Field(
+        default=None,
+        description="`prediction_drift` counts only above this, the most that chance explains.",
+    )
+    reference_holdout_rows: int | None = Field(
+        default=None, description="Rows that `class_shares_reference` is of."
+    )
+    class_shares_reference: dict[str, float] = Field(
+        default={}, description="Share of each predicted class in the holdout."
+    )
+    class_shares_window: dict[str, float] = Field(
+        default={}, description="Share of each predicted class in the window."
+    )
+    features: list[FeatureDrift] = Field(default=[], description="As the model takes them.")
+    alerts: list[DriftAlert] = Field(default=[], description="What moved, the gravest first.")
+    thresholds: dict[str, float] = Field(
+        default={}, description="Everything of the spec that the verdict depends on, by name."
+    )
+    skipped_files: dict[str, str] = Field(
+        default={}, description="Files of the log that were not read → why."
+    )
+    skipped_rows: dict[str, int] = Field(
+        default={}, description="Why rows were not judged → how many."
+    )
+    messages: list[str] = Field(
+        default=[], description="What a person should know beside the verdict."
+    )
+    dataset_fingerprint: str | None = Field(
+        default=None, description="Digest of the dataset's file listing at that time."
+    )
+    run_id: str | None = Field(default=None, description="The MLflow run that holds the report.")
 
     def to_status(self) -> DriftStatus:
         """The summary for `status.drift`: the gravest alerts and the largest scores."""
@@ -150,6 +215,20 @@ class DriftReport(_Part):
             dataset_fingerprint=self.dataset_fingerprint,
             run_id=self.run_id,
         )
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema of the report's JSON, as this format writes it."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SCHEMA_ID,
+        "title": "Drift report of a HousingModel",
+        **{
+            key: value
+            for key, value in DriftReport.model_json_schema(mode="serialization").items()
+            if key != "title"
+        },
+    }
 
 
 def shortened(text: str) -> str:

@@ -162,8 +162,9 @@ def _number_bins(profile: NumericProfile, present: NDArray[np.float64], rows: in
     return [
         bin_
         for group in groups
-        for bin_ in _bin_if_any(
-            _interval(profile.edges, group[0], group[-1]),
+        for bin_ in _range_bin(
+            profile.edges,
+            group,
             sum(profile.counts[position] for position in group),
             int(window[group].sum()),
         )
@@ -188,7 +189,12 @@ def _category_bins(
     frequent = sorted(profile.counts, key=lambda category: (-profile.counts[category], category))
     own = [c for c in frequent if profile.counts[c] * scale >= LEAST_EXPECTED_ROWS][:MOST_BINS]
     bins = [
-        Bin(label=category, reference=profile.counts[category], window=counts.get(category, 0))
+        Bin(
+            kind="Category",
+            label=category,
+            reference=profile.counts[category],
+            window=counts.get(category, 0),
+        )
         for category in own
     ]
     rare = sum(profile.counts.values()) + profile.other - sum(bin_.reference for bin_ in bins)
@@ -197,22 +203,36 @@ def _category_bins(
     label = f"({profile.cardinality - len(own)} rare ones)"
     return [
         *bins,
-        *_bin_if_any(label, rare - unseen, rare_in_window),
-        *_bin_if_any(NEW_LABEL, unseen, new),
+        *_if_any(Bin(kind="Rare", label=label, reference=rare - unseen, window=rare_in_window)),
+        *_if_any(Bin(kind="New", label=NEW_LABEL, reference=unseen, window=new)),
     ]
 
 
 def _missing_bin(reference: int, window: int) -> list[Bin]:
-    return _bin_if_any(MISSING_LABEL, reference, window)
+    return _if_any(Bin(kind="Missing", label=MISSING_LABEL, reference=reference, window=window))
 
 
-def _bin_if_any(label: str, reference: int, window: int) -> list[Bin]:
-    return [Bin(label=label, reference=reference, window=window)] if reference or window else []
+def _range_bin(edges: list[float], group: list[int], reference: int, window: int) -> list[Bin]:
+    """A bin of the neighbours in `group`, which are positions between the edges."""
+    lower = None if group[0] == 0 else edges[group[0] - 1]
+    upper = None if group[-1] == len(edges) else edges[group[-1]]
+    return _if_any(
+        Bin(
+            kind="Range",
+            label=_range_label(lower, upper),
+            lower=lower,
+            upper=upper,
+            reference=reference,
+            window=window,
+        )
+    )
 
 
-def _interval(edges: list[float], first: int, last: int) -> str:
-    lower = None if first == 0 else edges[first - 1]
-    upper = None if last == len(edges) else edges[last]
+def _if_any(bin_: Bin) -> list[Bin]:
+    return [bin_] if bin_.reference or bin_.window else []
+
+
+def _range_label(lower: float | None, upper: float | None) -> str:
     if lower is None and upper is None:
         return "any"
     if lower is None:

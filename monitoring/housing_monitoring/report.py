@@ -12,7 +12,7 @@ from housing_monitoring.alerts import ClassDrift, find_alerts
 from housing_monitoring.comparison import KindMismatchError, compare
 from housing_monitoring.profile import Profile
 from housing_monitoring.statistics import kullback_leibler, quantile
-from housing_monitoring.verdict import decide
+from housing_monitoring.verdict import Verdict, decide
 from housing_monitoring.window import Window
 
 
@@ -36,14 +36,15 @@ def judge(task: MonitoringTask, profile: Profile, window: Window, now: datetime)
     enough = window.rows >= task.min_samples
     if enough:
         verdict = decide(features, classes, alerts, task.thresholds)
-        name, reason = verdict.name, f"{window.rows:,} predictions: {verdict.reason}"
+        reason = f"{window.rows:,} predictions: {verdict.reason}"
     else:
-        name = "NotEnoughData"
         reason = f"{window.rows:,} predictions in the window, {task.min_samples:,} are needed"
+        verdict = Verdict("NotEnoughData", reason, [])
     return DriftReport(
         **_frame(task, window, now),
-        verdict=name,
+        verdict=verdict.name,
         reason=reason,
+        rules=verdict.rules,
         **_of_classes(classes),
         features=features,
         alerts=alerts if enough else [],

@@ -7,7 +7,7 @@ from typing import Literal
 
 from housing_core.api.spec import Thresholds
 from housing_core.api.status import DriftAlert
-from housing_core.drift_report import FeatureDrift, shortened
+from housing_core.drift_report import FeatureDrift, Rule, shortened
 from housing_monitoring.alerts import ClassDrift
 
 
@@ -17,14 +17,7 @@ class Verdict:
 
     name: Literal["Stable", "Drift", "NotEnoughData"]
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """One of the three rules: whether it asks for retraining, and the numbers that say so."""
-
-    holds: bool
-    text: str
+    rules: list[Rule]
 
 
 def decide(
@@ -43,46 +36,67 @@ def decide(
 
     """
     high = [alert for alert in alerts if alert.severity == "High"]
-    needed = thresholds.high_severity_alerts
-    enough = len(high) >= needed
     rules = [
         _by_features(features, high, thresholds),
         _by_classes(classes, high, thresholds),
-        _Rule(enough, f"high-severity alerts {len(high)} {'>=' if enough else '<'} {needed}"),
+        _by_alerts(high, thresholds),
     ]
     drift = any(rule.holds for rule in rules)
-    return Verdict("Drift" if drift else "Stable", "; ".join(rule.text for rule in rules))
+    return Verdict("Drift" if drift else "Stable", "; ".join(rule.text for rule in rules), rules)
 
 
 def _by_features(
     features: list[FeatureDrift], high: list[DriftAlert], thresholds: Thresholds
-) -> _Rule:
+) -> Rule:
     over = {alert.feature for alert in high if alert.name == "PSI"}
     largest = max(
         (f for f in features if f.psi is not None and (not over or shortened(f.name) in over)),
         key=lambda feature: feature.psi or 0.0,
         default=None,
     )
+    rule = Rule(
+        name="PSI",
+        threshold=thresholds.psi,
+        holds=bool(over),
+        text="PSI of no feature could be computed",
+    )
     if largest is None or largest.psi is None:
-        return _Rule(False, "PSI of no feature could be computed")
-    measured = f"PSI of {largest.name} {largest.psi:.3f}"
-    return _held(bool(over), measured, thresholds.psi, largest.psi_noise or 0.0)
+        return rule
+    return _measured(
+        rule.model_copy(update={"feature": largest.name}),
+        *(f"PSI of {largest.name}", largest.psi, largest.psi_noise or 0.0),
+    )
 
 
-def _by_classes(
-    classes: ClassDrift | None, high: list[DriftAlert], thresholds: Thresholds
-) -> _Rule:
+def _by_classes(classes: ClassDrift | None, high: list[DriftAlert], thresholds: Thresholds) -> Rule:
+    rule = Rule(
+        name="PredictionDrift",
+        threshold=thresholds.prediction_drift,
+        holds=any(alert.name == "PredictionDrift" for alert in high),
+        text="prediction drift not computed, as the profile has no class shares",
+    )
     if classes is None:
-        return _Rule(False, "prediction drift not computed, as the profile has no class shares")
-    holds = any(alert.name == "PredictionDrift" for alert in high)
+        return rule
     drift = classes.divergence
-    measured = f"prediction drift {drift.value:.3f}"
-    return _held(holds, measured, thresholds.prediction_drift, drift.noise)
+    return _measured(rule, "prediction drift", drift.value, drift.noise)
 
 
-def _held(holds: bool, measured: str, threshold: float, noise: float) -> _Rule:
-    """The measurement against the larger of threshold and noise."""
-    limit = f"{threshold:.3g}"
-    if noise > threshold:
+def _by_alerts(high: list[DriftAlert], thresholds: Thresholds) -> Rule:
+    needed = thresholds.high_severity_alerts
+    enough = len(high) >= needed
+    return Rule(
+        name="HighSeverityAlerts",
+        value=len(high),
+        threshold=needed,
+        holds=enough,
+        text=f"high-severity alerts {len(high)} {'>=' if enough else '<'} {needed}",
+    )
+
+
+def _measured(rule: Rule, what: str, value: float, noise: float) -> Rule:
+    """The rule with a measurement, held against the larger of threshold and noise."""
+    limit = f"{rule.threshold:.3g}"
+    if noise > rule.threshold:
         limit = f"{noise:.3g} (the threshold is {limit}, but chance explains more in so few rows)"
-    return _Rule(holds, f"{measured} {'>' if holds else '<='} {limit}")
+    text = f"{what} {value:.3f} {'>' if rule.holds else '<='} {limit}"
+    return rule.model_copy(update={"value": value, "noise": noise, "text": text})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import yaml
 
 from housing_core.api.crd import custom_resource_definition
 from housing_core.api.reference import reference_page
+from housing_core.drift_report import json_schema
 
 _NOTICE = "# Generated from housing_core.api by `make generate`; do not edit.\n"
 
@@ -22,6 +24,10 @@ def generated_files() -> dict[str, str]:
         "manifests/crd.yaml": _NOTICE + _yaml(crd),
         "charts/housing-operator/templates/crd.yaml": _chart_template(crd),
         "docs/reference/housingmodel.md": reference_page(crd),
+        "docs/reference/drift-report.schema.json": json.dumps(
+            json_schema(), indent=2, ensure_ascii=False
+        )
+        + "\n",
     }
 
 

@@ -67,7 +67,10 @@ def feature(name: str = "district", bins: int = 3, psi: float = 0.4) -> FeatureD
         psi=psi,
         psi_plain=psi,
         psi_noise=0.1,
-        bins=[Bin(label=f"{name} {i}", reference=100 - i, window=i) for i in range(bins)],
+        bins=[
+            Bin(kind="Category", label=f"{name} {i}", reference=100 - i, window=i)
+            for i in range(bins)
+        ],
         new_categories=[name],
         missing_share_reference=0.01,
         missing_share_window=0.5,

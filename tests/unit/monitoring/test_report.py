@@ -1,12 +1,17 @@
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
 
 from housing_core.api.spec import Dataset, Target, Thresholds
 from housing_core.bundle import CategoricalProfile, NumericProfile, Reference
 from housing_core.cleaning import CleaningRules, NumberRule
+from housing_core.drift_report import DriftReport
 from housing_core.tasks import MonitoringTask
 from housing_monitoring.columns import CategoricalColumn, NumericColumn
 from housing_monitoring.profile import Profile
@@ -39,6 +44,7 @@ REFERENCE = Reference(
     scores={},
 )
 PROFILE = Profile(RULES, REFERENCE)
+SCHEMA = Path(__file__).parents[3] / "docs" / "reference" / "drift-report.schema.json"
 
 
 def task(**changes: Any) -> MonitoringTask:
@@ -179,3 +185,74 @@ def test_what_was_left_out_is_in_the_report() -> None:
     report = judge(task(), PROFILE, left_out, NOW)
     assert report.skipped_files == {"/log/a": "is corrupt"}
     assert report.skipped_rows == {"logged twice": 2}
+
+
+@pytest.fixture(scope="module")
+def published_schema() -> Draft202012Validator:
+    schema = json.loads(SCHEMA.read_text())
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)
+
+
+REPORTS = {
+    "Drift": judge(task(), PROFILE, window(new=500), NOW),
+    "Stable": judge(task(), PROFILE, window(), NOW),
+    "NotEnoughData": judge(task(), PROFILE, window(7), NOW),
+    "without rows": judge(task(), PROFILE, window(0), NOW),
+    "without profile": without_profile(task(), window(features={}), NOW, "there is none"),
+}
+
+
+@pytest.mark.parametrize("report", REPORTS.values(), ids=REPORTS)
+def test_a_report_is_as_the_published_schema_says(
+    published_schema: Draft202012Validator, report: DriftReport
+) -> None:
+    written = json.loads(report.model_dump_json())
+    published_schema.validate(written)
+    assert written["format"] == 1
+    assert DriftReport.model_validate(written) == report
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("", {"format": 2}),
+        ("", {"verdict": "Maybe"}),
+        ("", {"samples": "many"}),
+        ("features", {"psi": "0.3"}),
+        ("alerts", {"severity": "Grave"}),
+        ("rules", {"holds": None}),
+    ],
+)
+def test_the_published_schema_refuses_another_document(
+    published_schema: Draft202012Validator, part: str, change: dict[str, Any]
+) -> None:
+    written = json.loads(REPORTS["Drift"].model_dump_json())
+    (written[part][0] if part else written).update(change)
+    with pytest.raises(ValidationError):
+        published_schema.validate(written)
+
+
+def test_the_rules_are_those_of_the_reason_and_the_verdict() -> None:
+    report = REPORTS["Drift"]
+    assert [(rule.name, rule.feature, rule.holds) for rule in report.rules] == [
+        ("PSI", "district", True),
+        ("PredictionDrift", None, False),
+        ("HighSeverityAlerts", None, True),
+    ]
+    assert report.reason == "1,000 predictions: " + "; ".join(rule.text for rule in report.rules)
+    psi = report.rules[0]
+    assert (psi.value, psi.noise) == (report.features[1].psi, report.features[1].psi_noise)
+    assert psi.threshold == 0.25
+    assert not any(rule.holds for rule in REPORTS["Stable"].rules)
+    assert REPORTS["NotEnoughData"].rules == []
+
+
+def test_a_bin_of_numbers_has_its_ends_and_other_bins_say_what_they_are() -> None:
+    area, district = judge(task(), PROFILE, window(new=500), NOW).features
+    assert [(b.kind, b.lower, b.upper) for b in area.bins] == [
+        ("Range", None, 37.5),
+        ("Range", 37.5, 112.5),
+        ("Range", 112.5, None),
+    ]
+    assert [b.kind for b in district.bins] == ["Category", "Category", "New"]
