@@ -12,10 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from housing_core.api.status import (
     ALERT_LIMIT,
+    FEATURE_LIMIT,
     TEXT_LIMIT,
     DriftAlert,
     DriftScores,
     DriftStatus,
+    FeatureScores,
+    MeasuredScore,
+    PerformanceStatus,
 )
 
 FORMAT: Final = 1
@@ -69,6 +73,11 @@ class FeatureDrift(_Part):
     psi_noise: float | None = Field(
         default=None, description="`psi` counts only above this, the most that chance explains."
     )
+    design_effect: float = Field(
+        default=1.0,
+        description="How many times the variance of independent rows the window's has, as its rows "
+        "come in clusters; 1 when they do not.",
+    )
     bins: list[Bin] = Field(default=[], description="Every row of both sides is in one of them.")
     rows_reference: int = Field(default=0, description="Rows of the reference.")
     rows_window: int = Field(default=0, description="Rows of the window.")
@@ -103,6 +112,77 @@ class FeatureDrift(_Part):
     std_window: float | None = Field(default=None, description="Population deviation of them.")
     skewness_reference: float | None = Field(default=None, description="E(x - mean)³ / std³.")
     skewness_window: float | None = Field(default=None, description="E(x - mean)³ / std³.")
+
+    @property
+    def mean_shift(self) -> float | None:
+        """Shift of the mean, up or down, in standard deviations of the reference."""
+        if self.mean_reference is None or self.mean_window is None or not self.std_reference:
+            return None
+        return (self.mean_window - self.mean_reference) / self.std_reference
+
+
+class Score(_Part):
+    """A score with its interval, and how far it fell below the holdout's."""
+
+    value: float = Field(description="The score, 0 to 1.")
+    lower: float = Field(description="Lower end of its interval.")
+    upper: float = Field(description="Upper end of its interval.")
+    reference: float | None = Field(
+        default=None, description="The same score on the holdout; null when the profile has none."
+    )
+    drop: float | None = Field(default=None, description="reference - value.")
+    drop_lower: float | None = Field(
+        default=None,
+        description="Lower end of the drop's interval, which allows for the holdout being a "
+        "sample too.",
+    )
+    drop_upper: float | None = Field(default=None, description="Upper end of it.")
+
+
+class PerformancePeriod(_Part):
+    """One stretch of the evaluation window."""
+
+    start: str = Field(description="RFC 3339, of the predictions.")
+    end: str = Field(description="RFC 3339, of the predictions.")
+    labels: int = Field(description="Labelled predictions.")
+    accuracy: Score | None = Field(default=None, description="Null without labels.")
+
+
+class Performance(_Part):
+    """How good the judged version is on what it answered (seed 5.3)."""
+
+    confidence: float = Field(description="Of all intervals, two-sided.")
+    labels: int = Field(
+        default=0, description="Predictions of the evaluation window whose true price is known."
+    )
+    labels_needed: int = Field(description="Fewer labels than this ask for nothing.")
+    start: str | None = Field(default=None, description="Time of the oldest labelled prediction.")
+    end: str | None = Field(default=None, description="Time of the newest labelled prediction.")
+    classes: list[str] = Field(default=[], description="Names, from the lowest prices up.")
+    confusion_matrix: list[list[int]] = Field(
+        default=[],
+        description="Labelled predictions by true class (rows) and predicted class (columns).",
+    )
+    design_effect: float = Field(
+        default=1.0, description="As of a feature, of the labelled predictions being right."
+    )
+    accuracy: Score | None = Field(
+        default=None, description="On the labelled predictions; null when there are none."
+    )
+    macro_f1: Score | None = Field(
+        default=None, description="On the labelled predictions; null when there are none."
+    )
+    estimated_accuracy: Score | None = Field(
+        default=None,
+        description="Of the window, estimated from the model's own confidence without labels; "
+        "null when the profile has no calibration.",
+    )
+    periods: list[PerformancePeriod] = Field(
+        default=[], description="The labelled predictions by time, oldest first."
+    )
+    skipped_labels: dict[str, int] = Field(
+        default={}, description="Why labels were not used → how many."
+    )
 
 
 class Rule(_Part):
@@ -156,6 +236,9 @@ class DriftReport(_Part):
         default=None,
         description="`prediction_drift` counts only above this, the most that chance explains.",
     )
+    prediction_design_effect: float = Field(
+        default=1.0, description="As of a feature, of the predicted classes."
+    )
     reference_holdout_rows: int | None = Field(
         default=None, description="Rows that `class_shares_reference` is of."
     )
@@ -166,6 +249,10 @@ class DriftReport(_Part):
         default={}, description="Share of each predicted class in the window."
     )
     features: list[FeatureDrift] = Field(default=[], description="As the model takes them.")
+    performance: Performance | None = Field(
+        default=None,
+        description="How good the version is; null for one without a profile and in older reports.",
+    )
     alerts: list[DriftAlert] = Field(default=[], description="What moved, the gravest first.")
     thresholds: dict[str, float] = Field(
         default={}, description="Everything of the spec that the verdict depends on, by name."
@@ -211,6 +298,8 @@ class DriftReport(_Part):
                 max_cardinality_ratio=ratio.cardinality_ratio if ratio else None,
                 max_cardinality_ratio_feature=shortened(ratio.name) if ratio else None,
             ),
+            features=_most_moved(self.features),
+            performance=_summary(self.performance),
             alerts=alerts[:ALERT_LIMIT],
             dataset_fingerprint=self.dataset_fingerprint,
             run_id=self.run_id,
@@ -229,6 +318,36 @@ def json_schema() -> dict[str, Any]:
             if key != "title"
         },
     }
+
+
+def _most_moved(features: list[FeatureDrift]) -> list[FeatureScores]:
+    moved = sorted(features, key=lambda feature: (-(feature.psi or 0.0), feature.name))
+    return [
+        FeatureScores(
+            name=shortened(feature.name),
+            psi=feature.psi,
+            psi_noise=feature.psi_noise,
+            missing_share=feature.missing_share_window,
+            missing_share_reference=feature.missing_share_reference,
+            mean_shift=feature.mean_shift,
+            cardinality_ratio=feature.cardinality_ratio,
+            new_share=feature.new_share,
+        )
+        for feature in moved[:FEATURE_LIMIT]
+    ]
+
+
+def _summary(performance: Performance | None) -> PerformanceStatus | None:
+    if performance is None:
+        return None
+    scores = {
+        name: MeasuredScore(
+            value=score.value, lower=score.lower, upper=score.upper, reference=score.reference
+        )
+        for name in ("accuracy", "macro_f1", "estimated_accuracy")
+        if (score := getattr(performance, name)) is not None
+    }
+    return PerformanceStatus(labels=performance.labels, **scores)
 
 
 def shortened(text: str) -> str:

@@ -205,6 +205,7 @@ class MonitoringTask(_Task):
         dataset: for the fingerprint of its file listing.
         window_seconds: how far back the window goes.
         retention_days: days that the prediction log is kept.
+        evaluation_window_seconds: how far back predictions are joined with labels.
 
     """
 
@@ -213,5 +214,7 @@ class MonitoringTask(_Task):
     dataset: Dataset
     window_seconds: int
     min_samples: int
+    evaluation_window_seconds: int
+    min_labels: int
     thresholds: Thresholds
     retention_days: int = 90

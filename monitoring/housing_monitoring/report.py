@@ -61,7 +61,8 @@ def without_profile(
 
 def limits(task: MonitoringTask) -> dict[str, float]:
     """Everything of the spec that a verdict depends on, by name."""
-    return {**task.thresholds.model_dump(), "min_samples": task.min_samples}
+    least = {"min_samples": task.min_samples, "min_labels": task.min_labels}
+    return {**task.thresholds.model_dump(exclude_none=True), **least}
 
 
 def _frame(task: MonitoringTask, window: Window, now: datetime) -> dict[str, Any]:

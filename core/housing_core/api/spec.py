@@ -453,6 +453,18 @@ class Thresholds(ApiType):
         ge=1,
         description="This many alerts of high severity ask for retraining (seed 5.5).",
     )
+    accuracy_drop: float = Field(
+        default=0.05,
+        gt=0,
+        le=1,
+        description="Fall of the accuracy on labelled predictions below that on the holdout, "
+        "as a share of the rows (seed 5.3).",
+    )
+    estimated_accuracy_drop: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None,
+        description="The same fall of the accuracy that is estimated from the model's own "
+        "confidence, without labels; such an estimate asks for no retraining when left out.",
+    )
 
 
 class Monitoring(PodSettings):
@@ -470,6 +482,16 @@ class Monitoring(PodSettings):
         default=200,
         ge=1,
         description="Fewer predictions than this make no verdict: NotEnoughData.",
+    )
+    evaluation_window: Duration = Field(
+        default="720h",
+        description="How far back predictions are joined with the labels that came for them.",
+        json_schema_extra=LONGER_THAN_ZERO,
+    )
+    min_labels: int = Field(
+        default=100,
+        ge=1,
+        description="Fewer labelled predictions than this say nothing of the accuracy.",
     )
     thresholds: Thresholds = Field(
         default_factory=Thresholds, description="When a difference counts."

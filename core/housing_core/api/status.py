@@ -18,6 +18,7 @@ Outcome = Literal["Registered", "NoNewData", "InvalidData", "Failed"]
 
 HISTORY_LIMIT = 20
 ALERT_LIMIT = 20
+FEATURE_LIMIT = 32
 STARTS_LIMIT = 100
 
 
@@ -71,6 +72,62 @@ class DriftScores(StatusType):
     )
 
 
+class FeatureScores(StatusType):
+    """How far one feature moved."""
+
+    name: Text = Field(description="Name of the feature.")
+    psi: float | None = Field(
+        default=None, description="Population stability index, without what chance adds to it."
+    )
+    psi_noise: float | None = Field(
+        default=None, description="The most of it that chance explains."
+    )
+    missing_share: float | None = Field(
+        default=None, description="Share of the window's rows without a value."
+    )
+    missing_share_reference: float | None = Field(
+        default=None, description="Share of the training rows without a value."
+    )
+    mean_shift: float | None = Field(
+        default=None,
+        description="Shift of the mean of a number, up or down, in standard deviations of the "
+        "training.",
+    )
+    cardinality_ratio: float | None = Field(
+        default=None,
+        description="Distinct categories of window and training together, over training's.",
+    )
+    new_share: float | None = Field(
+        default=None, description="Share of the window's rows in categories new since training."
+    )
+
+
+class MeasuredScore(StatusType):
+    """A score with its interval, and the same score on the holdout of the training."""
+
+    value: float = Field(description="The score, from 0 to 1.")
+    lower: float = Field(description="Lower end of its interval.")
+    upper: float = Field(description="Upper end of its interval.")
+    reference: float | None = Field(default=None, description="The same score on the holdout.")
+
+
+class PerformanceStatus(StatusType):
+    """How good the version is on what it answered, as far as that can be told."""
+
+    labels: int = Field(default=0, description="Predictions whose true price is known.")
+    accuracy: MeasuredScore | None = Field(
+        default=None, description="Accuracy on labelled predictions."
+    )
+    macro_f1: MeasuredScore | None = Field(
+        default=None, description="Macro F1 on labelled predictions."
+    )
+    estimated_accuracy: MeasuredScore | None = Field(
+        default=None,
+        description="Accuracy in the window as estimated from the model's own confidence, "
+        "without labels.",
+    )
+
+
 class DriftAlert(StatusType):
     """One thing that moved further than its threshold."""
 
@@ -96,6 +153,14 @@ class DriftStatus(StatusType):
     window_start: Timestamp | None = Field(default=None, description="Oldest prediction looked at.")
     window_end: Timestamp | None = Field(default=None, description="Newest prediction looked at.")
     scores: DriftScores = Field(default_factory=DriftScores, description="The numbers.")
+    features: list[FeatureScores] = Field(
+        default_factory=list,
+        max_length=FEATURE_LIMIT,
+        description="The features that moved furthest, by their population stability index.",
+    )
+    performance: PerformanceStatus | None = Field(
+        default=None, description="How good the version is on what it answered."
+    )
     alerts: list[DriftAlert] = Field(
         default_factory=list, max_length=ALERT_LIMIT, description="The gravest alerts."
     )

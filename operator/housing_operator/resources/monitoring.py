@@ -80,6 +80,8 @@ def cron_job(blueprint: Blueprint, version: str, *, running: bool) -> dict[str, 
         dataset=spec.dataset,
         window_seconds=int(parse_duration(monitoring.window).total_seconds()),
         min_samples=monitoring.min_samples,
+        evaluation_window_seconds=int(parse_duration(monitoring.evaluation_window).total_seconds()),
+        min_labels=monitoring.min_labels,
         thresholds=monitoring.thresholds,
         retention_days=spec.serving.prediction_log.retention_days,
     )

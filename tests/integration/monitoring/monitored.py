@@ -73,6 +73,8 @@ class Monitored:
             "dataset": Dataset(uri=f"{self.folder}/dataset", target=Target(column=TARGET)),
             "window_seconds": 86_400,
             "min_samples": 200,
+            "evaluation_window_seconds": 30 * 86_400,
+            "min_labels": 100,
             "thresholds": Thresholds(),
         }
         return MonitoringTask(**(settings | changes))

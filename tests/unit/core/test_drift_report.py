@@ -2,8 +2,15 @@ import json
 from typing import Any
 
 from housing_core.api import DriftAlert
-from housing_core.api.status import ALERT_LIMIT, TEXT_LIMIT
-from housing_core.drift_report import DriftReport, FeatureDrift, report_id, shortened
+from housing_core.api.status import ALERT_LIMIT, FEATURE_LIMIT, TEXT_LIMIT, MeasuredScore
+from housing_core.drift_report import (
+    DriftReport,
+    FeatureDrift,
+    Performance,
+    Score,
+    report_id,
+    shortened,
+)
 
 THRESHOLDS = {"psi": 0.25, "prediction_drift": 0.15}
 
@@ -42,6 +49,32 @@ def test_the_summary_names_the_largest_scores() -> None:
     assert (scores.max_cardinality_ratio, scores.max_cardinality_ratio_feature) == (1.5, "a")
     assert scores.prediction_drift == 0.02
     assert (status.report_id, status.run_id, status.dataset_fingerprint) == ("r", "run", "f")
+
+
+def test_the_summary_names_the_features_that_moved_furthest() -> None:
+    features = [feature(f"f{number}", number / 100) for number in range(FEATURE_LIMIT + 1)]
+    kept = report(features=[*features, feature("none", None)]).to_status().features
+    assert [entry.name for entry in kept] == [
+        f"f{number}" for number in range(FEATURE_LIMIT, 0, -1)
+    ]
+
+
+def test_the_summary_gives_the_shift_of_a_mean_in_standard_deviations() -> None:
+    moments = {"mean_reference": 100.0, "mean_window": 90.0, "std_reference": 20.0}
+    number = FeatureDrift(name="area", kind="Numeric", psi=0.1, **moments)
+    still = FeatureDrift(name="floor", kind="Numeric", **{**moments, "std_reference": 0.0})
+    moved, other = report(features=[number, still]).to_status().features
+    assert (moved.mean_shift, other.mean_shift) == (-0.5, None)
+
+
+def test_the_summary_gives_the_scores_with_their_intervals() -> None:
+    accuracy = Score(value=0.7, lower=0.6, upper=0.8, reference=0.78, drop=0.08)
+    performance = Performance(confidence=0.998, labels=150, labels_needed=100, accuracy=accuracy)
+    status = report(performance=performance).to_status().performance
+    assert status is not None
+    assert (status.labels, status.macro_f1, status.estimated_accuracy) == (150, None, None)
+    assert status.accuracy == MeasuredScore(value=0.7, lower=0.6, upper=0.8, reference=0.78)
+    assert report().to_status().performance is None
 
 
 def test_a_report_without_features_has_no_scores() -> None:

@@ -45,6 +45,8 @@ TASKS: list[Any] = [
         dataset=DATASET,
         window_seconds=86_400,
         min_samples=200,
+        evaluation_window_seconds=30 * 86_400,
+        min_labels=100,
         thresholds=Thresholds(psi=0.3),
     ),
 ]

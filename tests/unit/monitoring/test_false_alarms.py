@@ -25,6 +25,8 @@ TASK = MonitoringTask(
     dataset=Dataset(uri="/data", target=Target(column="Fiyat")),
     window_seconds=86_400,
     min_samples=200,
+    evaluation_window_seconds=30 * 86_400,
+    min_labels=100,
     thresholds=Thresholds(),
 )
 WINDOWS = 200

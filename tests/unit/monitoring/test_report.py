@@ -56,6 +56,8 @@ def task(**changes: Any) -> MonitoringTask:
         "dataset": Dataset(uri="/data", target=Target(column="price")),
         "window_seconds": 86_400,
         "min_samples": 200,
+        "evaluation_window_seconds": 30 * 86_400,
+        "min_labels": 100,
         "thresholds": Thresholds(),
     }
     return MonitoringTask(**(settings | changes))

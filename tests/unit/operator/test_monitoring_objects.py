@@ -44,15 +44,17 @@ def test_judges_the_version_whose_rollout_has_finished():
 
 
 def test_looks_where_serving_writes_with_the_specs_window_and_thresholds():
+    monitoring = {"window": "12h", "evaluationWindow": "48h", "minLabels": 50}
     task = task_of(
         cron_job(
-            monitoring={"window": "12h", "thresholds": {"psi": 0.3}},
+            monitoring={**monitoring, "thresholds": {"psi": 0.3}},
             serving={"predictionLog": {"retentionDays": 30}},
         )
     )
     assert task.retention_days == 30
     assert task.log_uri == "pvc://istanbul-serving/predictions-log"
     assert task.window_seconds == 12 * 3600
+    assert (task.evaluation_window_seconds, task.min_labels) == (48 * 3600, 50)
     assert task.thresholds.psi == 0.3
     assert task.dataset.uri == "pvc://listings/istanbul"
 
