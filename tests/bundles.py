@@ -270,4 +270,6 @@ def _summary(model_name: str, size: int) -> bundle.Summary:
         dataset_fingerprint="0123456789abcdef",
         bundle_bytes=size,
         training_seconds=1.0,
+        trained_at="2026-11-23T00:00:00Z",
+        trained_with={"scikit-learn": "1.9.0"},
     )

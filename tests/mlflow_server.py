@@ -11,7 +11,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-START_SECONDS = 90
+START_SECONDS = 240
 STOP_SECONDS = 15
 
 
@@ -40,7 +40,7 @@ class MlflowServer:
     def start(self) -> None:
         """Start the server and wait until it answers. Does nothing while it runs.
 
-        Raises RuntimeError, with the end of the server's log, if it does not answer within 90 s.
+        Raises RuntimeError, with the end of the server's log, if it does not answer within 240 s.
         """
         if self._process is not None:
             return

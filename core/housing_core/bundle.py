@@ -224,6 +224,8 @@ class Summary(_Part):
         holdout_rows: those that the scores are of.
         bundle_bytes: size of the bundle without this file.
         resumed_from_trees: trees that came from checkpoints of an earlier attempt.
+        trained_at: RFC 3339, when the bundle was made; None in bundles made before this was kept.
+        trained_with: library → its version then.
 
     """
 
@@ -244,6 +246,8 @@ class Summary(_Part):
     bundle_bytes: int
     training_seconds: float
     resumed_from_trees: int = 0
+    trained_at: str | None = None
+    trained_with: dict[str, str] = {}
 
 
 def read_schema(folder: Path) -> Schema:

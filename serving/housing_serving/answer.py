@@ -14,11 +14,13 @@ from housing_core.tasks import FallbackLevel
 from housing_serving.model import Model, Predictions
 
 
-class _Described(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+class Described(BaseModel):
+    """A part of an answer: its fields are in camel case in JSON."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, extra="forbid")
 
 
-class ClassRange(_Described):
+class ClassRange(Described):
     """A class and the prices that belong to it."""
 
     name: str
@@ -30,14 +32,14 @@ class ClassRange(_Described):
     )
 
 
-class Prediction(_Described):
+class Prediction(Described):
     """The answer for one listing."""
 
     class_: str = Field(alias="class", description="The most probable class.")
     probabilities: dict[str, float] = Field(description="Probability of each class, 0 to 1.")
 
 
-class Answer(_Described):
+class Answer(Described):
     """The answer to a request, however many listings it had."""
 
     request_id: str = Field(description="The request's X-Request-ID, or one made up for it.")

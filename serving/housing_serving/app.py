@@ -26,13 +26,14 @@ from housing_serving.loader import ModelLoader
 from housing_serving.log_writer import PredictionLog
 from housing_serving.metrics import Metrics
 from housing_serving.model_cache import ModelCache
-from housing_serving.openapi import describe_predict
+from housing_serving.openapi import describe_api
 from housing_serving.policy import PolicyFile
 from housing_serving.predictor import Predictor
 from housing_serving.problems import Problem
 from housing_serving.readiness import health, readiness
 from housing_serving.request_bodies import SMALL_BYTES, RequestBodies
 from housing_serving.request_context import PREDICT_PATH, RequestContext
+from housing_serving.routes.model import model_routes
 from housing_serving.source import ModelSource
 
 THREADS = 2
@@ -106,6 +107,7 @@ def create_app(service: Service) -> ASGIApp:
         lifespan=service.lifespan,
     )
     _add_routes(app, service)
+    app.include_router(model_routes(task, lambda: service.loader.serving))
     _add_error_handlers(app)
     _describe(app, service)
     return RequestContext(app, service.metrics, lambda: service.draining)
@@ -187,7 +189,7 @@ def _describe(app: FastAPI, service: Service) -> None:
         if key not in described:
             app.openapi_schema = None
             document = static()
-            describe_predict(document, serving, service.task)
+            describe_api(document, serving, service.task)
             described.clear()
             described[key] = document
         return described[key]

@@ -26,6 +26,7 @@ class LogEntry:
         classes: the predicted class of each.
         probabilities: float32, (rows, classes).
         size: bytes of the request's body, about what the entry holds in memory.
+        positions: of the rows in their request; from 0 on when None.
 
     """
 
@@ -38,6 +39,7 @@ class LogEntry:
     classes: Sequence[str]
     probabilities: NDArray[np.float32]
     size: int
+    positions: Sequence[int] | None = None
 
 
 def to_tables(model_name: str, entries: Sequence[LogEntry]) -> list[tuple[str, pa.Table]]:
@@ -59,7 +61,9 @@ def _table(columns: tuple[str, ...], entries: Sequence[LogEntry]) -> pa.Table:
     return pa.table(
         {
             prediction_log.REQUEST_ID: _repeated(entries, "request_id"),
-            prediction_log.ROW: [i for entry in entries for i in range(len(entry.rows))],
+            prediction_log.ROW: [
+                i for entry in entries for i in entry.positions or range(len(entry.rows))
+            ],
             prediction_log.TIME: _repeated(entries, "time"),
             prediction_log.MODEL_VERSION: _repeated(entries, "version"),
             prediction_log.TRACK: _repeated(entries, "track"),

@@ -18,11 +18,15 @@ from housing_core.bundle import (
     GRAPH_FILE,
     BundleError,
     GoldenRow,
+    Reference,
     Schema,
+    Summary,
     read_golden,
+    read_reference,
     read_schema,
+    read_summary,
 )
-from housing_serving.encoding import BadListingsError, Encoder, Listing
+from housing_serving.encoding import BadListingsError, Encoder, Inputs, Listing
 
 OUTPUTS = ["label", "probabilities"]
 _TYPES = {
@@ -52,6 +56,8 @@ class Model:
 
     Attributes:
         golden: the rows that were checked.
+        summary: scores and lineage.
+        reference: what the training data looked like.
         latency_p95_seconds: 95th percentile of one prediction, encoding included, over them.
 
     """
@@ -61,6 +67,8 @@ class Model:
     encoder: Encoder
     session: Any
     golden: list[GoldenRow]
+    summary: Summary
+    reference: Reference
     latency_p95_seconds: float = 0.0
 
     @property
@@ -77,6 +85,10 @@ class Model:
         """
         return _run(self.session, self.encoder, rows)
 
+    def classify(self, inputs: Inputs) -> Predictions:
+        """Classify rows that the encoder has encoded; safe to call from several threads."""
+        return _run_inputs(self.session, inputs)
+
 
 def load_model(folder: Path, version: str) -> Model:
     """Load a bundle and check it; nothing in the folder is needed afterwards.
@@ -88,6 +100,8 @@ def load_model(folder: Path, version: str) -> Model:
     """
     schema = read_schema(folder)
     golden = read_golden(folder)
+    summary = read_summary(folder)
+    reference = read_reference(folder)
     encoder = Encoder(schema)
     if len(schema.boundaries) != len(schema.classes) - 1:
         raise BundleError(
@@ -97,7 +111,7 @@ def load_model(folder: Path, version: str) -> Model:
     session = _open_session(folder / GRAPH_FILE)
     _check_graph(session, schema)
     latency = _check_golden_rows(session, encoder, schema, golden)
-    return Model(version, schema, encoder, session, golden, latency)
+    return Model(version, schema, encoder, session, golden, summary, reference, latency)
 
 
 def _open_session(path: Path) -> Any:
@@ -168,14 +182,18 @@ def _compare(
 
 
 def _run(session: Any, encoder: Encoder, rows: Sequence[Listing]) -> Predictions:
+    return _run_inputs(session, encoder.encode(rows))
+
+
+def _run_inputs(session: Any, inputs: Inputs) -> Predictions:
     """A batch of rows at a time: inside, the graph spreads each over thousands of features."""
-    inputs = encoder.encode(rows)
+    rows = len(next(iter(inputs.values())))
     batches = [
         session.run(
             OUTPUTS,
             {name: values[start : start + GRAPH_BATCH_ROWS] for name, values in inputs.items()},
         )
-        for start in range(0, len(rows), GRAPH_BATCH_ROWS)
+        for start in range(0, rows, GRAPH_BATCH_ROWS)
     ]
     if len(batches) == 1:
         return Predictions(*batches[0])

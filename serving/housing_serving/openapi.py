@@ -11,6 +11,7 @@ from housing_core.tasks import ServingHealth, ServingTask
 from housing_serving.answer import Answer, class_ranges
 from housing_serving.listings import BODY_LIMIT_BYTES
 from housing_serving.model import Model
+from housing_serving.model_description import describe_model
 from housing_serving.problems import KINDS, MEDIA_TYPE
 from housing_serving.readiness import Serving
 
@@ -18,8 +19,8 @@ EXAMPLES = 3
 _REFERENCE = "#/components/schemas/{model}"
 
 
-def describe_predict(document: dict[str, Any], serving: Serving, task: ServingTask) -> None:
-    """Write bodies, answers and examples of `POST /predict` into an OpenAPI document.
+def describe_api(document: dict[str, Any], serving: Serving, task: ServingTask) -> None:
+    """Write what depends on the model into an OpenAPI document: columns, bounds and examples.
 
     Args:
         document: changed in place; what FastAPI knows of the routes.
@@ -61,9 +62,21 @@ def describe_predict(document: dict[str, Any], serving: Serving, task: ServingTa
             for code, text in _ERRORS.items()
         },
     }
-    document["paths"]["/health"]["get"]["responses"]["200"]["content"] = {
-        "application/json": {"schema": {"$ref": "#/components/schemas/ServingHealth"}}
+    paths = document["paths"]
+    _answer_content(paths["/health"]["get"])["schema"] = {
+        "$ref": "#/components/schemas/ServingHealth"
     }
+    if serving.model is not None:
+        shown = describe_model(task, serving, serving.model)
+        _answer_content(paths["/model"]["get"])["example"] = shown.model_dump(
+            mode="json", by_alias=True
+        )
+
+
+def _answer_content(operation: dict[str, Any]) -> dict[str, Any]:
+    content = operation["responses"]["200"].setdefault("content", {})
+    found: dict[str, Any] = content.setdefault("application/json", {})
+    return found
 
 
 _ERRORS = {

@@ -1,22 +1,39 @@
-"""From the body of a request to the body of its answer."""
+"""Classifies listings for every route: counted, logged, and written as the answer of `/predict`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from housing_core.tasks import ServingTask
 from housing_serving.answer import write_answer
-from housing_serving.encoding import BadListingsError
+from housing_serving.encoding import BadListingsError, Listing
 from housing_serving.listings import parse
 from housing_serving.log_tables import LogEntry
 from housing_serving.metrics import Metrics
+from housing_serving.model import Model, Predictions
 from housing_serving.problems import bad_listings, no_model
 from housing_serving.readiness import Serving
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What the log keeps of a request beside its listings.
+
+    Attributes:
+        time: when it came in, UTC.
+        size: bytes of its body.
+
+    """
+
+    request_id: str
+    time: datetime
+    size: int
+
+
 class Predictor:
-    """Classifies listings, counts them and hands them to the prediction log."""
+    """Classifies listings, counts them and hands them to the prediction log; any thread may ask."""
 
     def __init__(
         self,
@@ -38,7 +55,7 @@ class Predictor:
         self._log = log
 
     def answer(self, body: bytes, request_id: str, received: datetime) -> bytes:
-        """Classify the listings of a request body; safe to call from several threads.
+        """Classify the listings of a request body.
 
         Args:
             received: when the request came in, UTC.
@@ -50,30 +67,9 @@ class Predictor:
             Problem: for whatever is wrong with the body, or when no model is loaded.
 
         """
-        serving = self._serving()
-        model = serving.model
-        if model is None:
-            raise no_model(serving.message)
+        serving, model = self.model()
         rows = parse(body, self._task.max_rows)
-        try:
-            predictions = model.predict(rows)
-        except BadListingsError as error:
-            raise bad_listings(error.fields) from error
-        classes = model.schema.classes
-        self._metrics.count_predictions(classes, predictions.labels)
-        self._log(
-            LogEntry(
-                request_id=request_id,
-                time=received,
-                version=model.version,
-                track=self._task.track,
-                columns=model.encoder.columns,
-                rows=rows,
-                classes=[classes[label] for label in predictions.labels.tolist()],
-                probabilities=predictions.probabilities,
-                size=len(body),
-            )
-        )
+        predictions = self.classify(model, rows, Received(request_id, received, len(body)))
         return write_answer(
             request_id=request_id,
             model_name=self._task.model_name,
@@ -83,3 +79,53 @@ class Predictor:
             ignored_fields=model.encoder.ignored_fields(rows),
             predictions=predictions,
         )
+
+    def model(self) -> tuple[Serving, Model]:
+        """What answers at this moment, and its model.
+
+        Raises:
+            Problem: 503 when no model is loaded.
+
+        """
+        serving = self._serving()
+        if serving.model is None:
+            raise no_model(serving.message)
+        return serving, serving.model
+
+    def classify(
+        self,
+        model: Model,
+        rows: Sequence[Listing],
+        received: Received,
+        positions: Sequence[int] | None = None,
+    ) -> Predictions:
+        """Classify listings that were parsed, count them and hand them to the log.
+
+        Args:
+            positions: of the listings in their request; from 0 on when None.
+
+        Raises:
+            Problem: 422 for a value that its column cannot take; nothing is counted then.
+
+        """
+        try:
+            predictions = model.predict(rows)
+        except BadListingsError as error:
+            raise bad_listings(error.fields) from error
+        classes = model.schema.classes
+        self._metrics.count_predictions(classes, predictions.labels)
+        self._log(
+            LogEntry(
+                request_id=received.request_id,
+                time=received.time,
+                version=model.version,
+                track=self._task.track,
+                columns=model.encoder.columns,
+                rows=rows,
+                classes=[classes[label] for label in predictions.labels.tolist()],
+                probabilities=predictions.probabilities,
+                size=received.size,
+                positions=positions,
+            )
+        )
+        return predictions

@@ -67,6 +67,21 @@ _TITLES = {
 }
 KINDS = tuple(_TITLES)
 
+_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+DOCUMENTED: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "What is wrong with the request.", "content": _CONTENT},
+    "5XX": {"description": "Why there is no answer now.", "content": _CONTENT},
+}
+"""Answers that any route may give, for its description."""
+
+
+def documented(codes: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    """Descriptions of a route's own errors, by status, beside `DOCUMENTED`."""
+    own: dict[int | str, dict[str, Any]] = {
+        code: {"description": text, "content": _CONTENT} for code, text in codes.items()
+    }
+    return {**own, **DOCUMENTED}
+
 
 def bad_listings(fields: Sequence[BadField]) -> Problem:
     """Values that their columns cannot take; the first is in the detail, more are in `errors`."""

@@ -7,6 +7,7 @@ import json
 import logging
 import tempfile
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from housing_core.registry import Registry, RegistryError
 from housing_core.registry_types import RegisteredVersion
 from housing_core.storage import DATASET_SUFFIXES, DataFile, fingerprint, list_files
 from housing_core.tasks import TrainingOutcome, TrainingTask
+from housing_core.times import format_time
 from housing_training import checkpoints
 from housing_training.bundling import golden_rows
 from housing_training.evaluation import BASELINE_NAME, metrics
@@ -37,7 +39,7 @@ from housing_training.learning import (
 from housing_training.preparation import Rows, prepare_rows
 from housing_training.production import ROWS_ARTIFACT, Production
 from housing_training.progress import Progress
-from housing_training.registration import register, write_model
+from housing_training.registration import library_versions, register, write_model
 from housing_training.target import Classes
 from housing_training.tracking import TrainingRun, patiently
 
@@ -200,6 +202,8 @@ class TrainingJob:
             bundle_bytes=sum(file.stat().st_size for file in bundle.iterdir()),
             training_seconds=round(progress.total_seconds, 1),
             resumed_from_trees=resumed,
+            trained_at=format_time(datetime.now(UTC)),
+            trained_with=library_versions(),
         )
         parts.write_part(bundle, parts.SUMMARY_FILE, summary)
         with progress.stage("register"):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from housing_core.tasks import ServingTask
+from housing_serving.app import Service, create_app
 from housing_serving.model import Model, load_model
 from housing_serving.readiness import Serving
 from tests.bundles import tiny_bundle
+from tests.unit.serving.api_client import ApiClient
 
 
 @pytest.fixture
@@ -35,3 +38,24 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 @pytest.fixture
 def serving(model: Model) -> Serving:
     return Serving(model, "Production", datetime(2026, 11, 23, tzinfo=UTC), "")
+
+
+@pytest.fixture
+def service(task: ServingTask) -> Service:
+    return Service.for_task(task)
+
+
+@pytest.fixture
+def make_api(service: Service) -> Callable[[Serving], ApiClient]:
+    """Make a client of an application that serves what it is told to, with no loader running."""
+
+    def make(serving: Serving) -> ApiClient:
+        service.loader._serving = serving
+        return ApiClient(create_app(service))
+
+    return make
+
+
+@pytest.fixture
+def api(make_api: Callable[[Serving], ApiClient], serving: Serving) -> ApiClient:
+    return make_api(serving)

@@ -45,6 +45,12 @@ def test_a_request_becomes_one_row_for_each_listing() -> None:
     assert table.column("row").to_pylist() == [0, 1]
 
 
+def test_listings_that_are_a_part_of_their_request_keep_their_positions() -> None:
+    entries = [_entry([{"area": 1}, {"area": 2}], positions=[1024, 1026]), _entry([{"area": 3}])]
+    ((_, table),) = to_tables("ns.model", entries)
+    assert table.column("row").to_pylist() == [1024, 1026, 0]
+
+
 def test_raw_values_keep_their_json_text_and_absent_ones_are_null() -> None:
     values: list[Any] = ["2.250 m2", 2.25, None, True, "Kadıköy", 10**17]
     ((_, table),) = to_tables("ns.model", [_entry([{"area": v, "other": 1} for v in values])])

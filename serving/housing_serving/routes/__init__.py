@@ -1,0 +1,1 @@
+"""Routes beside `/predict`; each module makes a router for one part of the API."""
