@@ -11,7 +11,9 @@ from housing_core import __version__, logs
 from housing_core.storage import StorageError
 from housing_core.tasks import ENVIRONMENT_VARIABLE, ServingTask, TaskError
 from housing_serving.app import Service
+from housing_serving.request_log import add_request_fields
 from housing_serving.server import build_server
+from housing_serving.tracing import TracingError
 
 # The loader tries again by itself, so that one attempt should end soon.
 MLFLOW_SETTINGS = {
@@ -28,6 +30,7 @@ def main() -> None:
     """
     arguments = _parse_arguments()
     logs.configure()
+    add_request_fields()
     for name, value in MLFLOW_SETTINGS.items():
         os.environ.setdefault(name, value)
     try:
@@ -37,7 +40,7 @@ def main() -> None:
         if not os.environ.get("MLFLOW_TRACKING_URI"):
             raise TaskError("MLFLOW_TRACKING_URI is not set: give the MLflow server's address")
         service = Service.for_task(task)
-    except (TaskError, StorageError) as error:
+    except (TaskError, StorageError, TracingError) as error:
         sys.stderr.write(f"housing_serving: {error}\n")
         sys.exit(os.EX_CONFIG)
     # uvicorn raises the signal again when it has ended; that is no failure.

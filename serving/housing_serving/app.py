@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import functools
 import logging
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from fastapi import FastAPI, Request
+from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
@@ -35,11 +39,24 @@ from housing_serving.request_bodies import SMALL_BYTES, RequestBodies
 from housing_serving.request_context import PREDICT_PATH, RequestContext
 from housing_serving.routes.model import model_routes
 from housing_serving.source import ModelSource
+from housing_serving.tracing import Tracing
 
 THREADS = 2
 LOG_CLOSE_SECONDS = 8.0
 
+NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+"""FastAPI's own, which begins where `RequestContext` has answered already and knows not its ids."""
+
 logger = logging.getLogger(__name__)
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
@@ -57,6 +74,7 @@ class Service:
     loader: ModelLoader
     log: PredictionLog
     predictor: Predictor
+    tracing: Tracing | None = None
     pool: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(THREADS, thread_name_prefix="predict")
     )
@@ -69,6 +87,7 @@ class Service:
 
         Raises:
             StorageError: when the prediction log's URI is not one that can be written to.
+            TracingError: when the environment asks for traces that cannot be exported.
 
         """
         policy = PolicyFile(Path(task.policy_file))
@@ -82,7 +101,20 @@ class Service:
         log = PredictionLog(task.log_uri, task.model_name, metrics)
         predictor = Predictor(task, lambda: loader.serving, metrics, log.append)
         metrics.show(lambda: loader.serving, lambda: log.backlog_rows)
-        return cls(task, policy, metrics, loader, log, predictor)
+        about = {"housing.model": task.model_name, "housing.track": task.track}
+        tracing = Tracing.from_environment(os.environ, about)
+        return cls(task, policy, metrics, loader, log, predictor, tracing)
+
+    async def run(
+        self,
+        function: Callable[Parameters, Result],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> Result:
+        """Run what takes longer than a few rows do in the pool, so that others are answered."""
+        context = contextvars.copy_context()  # what is logged there names the request
+        call = functools.partial(context.run, function, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self.pool, call)
 
     @asynccontextmanager
     async def lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
@@ -93,6 +125,8 @@ class Service:
         self.loader.stop()
         await asyncio.to_thread(self.pool.shutdown)
         await asyncio.to_thread(self.log.close, LOG_CLOSE_SECONDS)
+        if self.tracing is not None:
+            await asyncio.to_thread(self.tracing.close)
 
 
 def create_app(service: Service) -> ASGIApp:
@@ -105,12 +139,13 @@ def create_app(service: Service) -> ASGIApp:
         docs_url="/docs",
         redoc_url=None,
         lifespan=service.lifespan,
+        telemetry=NO_TELEMETRY,
     )
     _add_routes(app, service)
     app.include_router(model_routes(task, lambda: service.loader.serving))
     _add_error_handlers(app)
     _describe(app, service)
-    return RequestContext(app, service.metrics, lambda: service.draining)
+    return RequestContext(app, service.metrics, lambda: service.draining, service.tracing)
 
 
 def _add_routes(app: FastAPI, service: Service) -> None:
@@ -126,9 +161,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
                 # Handing over to a thread costs more than a few rows do.
                 content = service.predictor.answer(*arguments)
             else:
-                content = await asyncio.get_running_loop().run_in_executor(
-                    service.pool, service.predictor.answer, *arguments
-                )
+                content = await service.run(service.predictor.answer, *arguments)
         return Response(content, media_type="application/json")
 
     @app.get("/health", summary="What answers, and from where", tags=["health"])
@@ -162,6 +195,11 @@ def _add_routes(app: FastAPI, service: Service) -> None:
 def _add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(Problem)
     async def problem(request: Request, error: Problem) -> Response:
+        logger.info(
+            "refused: %s",
+            error.detail,
+            extra={"method": request.method, "path": request.url.path, "status": error.status},
+        )
         return error.to_response(request.state.request_id)
 
     @app.exception_handler(HTTPException)
@@ -172,10 +210,13 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def bug(request: Request, error: Exception) -> Response:
-        request_id: str = request.state.request_id
-        logger.error("a request failed", exc_info=error, extra={"request_id": request_id})
+        logger.error(
+            "a request failed",
+            exc_info=error,
+            extra={"method": request.method, "path": request.url.path},
+        )
         detail = "this is a fault of the server; its log has more under this request's id"
-        return Problem(500, None, detail).to_response(request_id)
+        return Problem(500, None, detail).to_response(request.state.request_id)
 
 
 def _describe(app: FastAPI, service: Service) -> None:

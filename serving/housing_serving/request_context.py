@@ -1,4 +1,4 @@
-"""What every request gets: an id, an entry in the metrics, and a closed connection while draining."""
+"""What every request gets: ids, a place in its trace, a count, and a closed connection while draining."""
 
 from __future__ import annotations
 
@@ -10,20 +10,34 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from housing_serving.metrics import Metrics
+from housing_serving.request_log import RequestIds, current_request
+from housing_serving.trace_context import TRACEPARENT_HEADER, TraceContext, continue_trace
+from housing_serving.tracing import Tracing
 
 REQUEST_ID_HEADER = "x-request-id"
 PREDICT_PATH = "/predict"
 
-_SANE_ID = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
+
+_ID_NAME = REQUEST_ID_HEADER.encode()
+_TRACE_NAME = TRACEPARENT_HEADER.encode()
+_CLOSE = (b"connection", b"close")
 
 
 class RequestContext:
     """ASGI middleware, outermost, so that errors made further inside are seen too."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, draining: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        draining: Callable[[], bool],
+        tracing: Tracing | None = None,
+    ) -> None:
         self._app = app
         self._metrics = metrics
         self._draining = draining
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -31,35 +45,51 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         start = time.perf_counter()
-        request_id = _request_id(scope)
+        request_id, trace = _identify(scope)
+        span = None
+        if self._tracing is not None:
+            trace, span = self._tracing.begin(trace, scope["method"])
         scope.setdefault("state", {})["request_id"] = request_id
+        token = current_request.set(RequestIds(request_id, trace.trace_id))
+        added = [(_ID_NAME, request_id.encode()), (_TRACE_NAME, trace.header.encode())]
         status = 500
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [
-                    *message.get("headers", ()),
-                    (REQUEST_ID_HEADER.encode(), request_id.encode()),
-                    # A client that keeps its connection would keep a pod that is going away.
-                    *([(b"connection", b"close")] if self._draining() else ()),
-                ]
+                # A client that keeps its connection would keep a pod that is going away.
+                closing = [_CLOSE] if self._draining() else []
+                message["headers"] = [*message.get("headers", ()), *added, *closing]
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_headers)
         finally:
+            current_request.reset(token)
             if scope["path"] == PREDICT_PATH:
                 self._metrics.count_request(status, time.perf_counter() - start)
+            if self._tracing is not None and span is not None:
+                route = getattr(scope.get("route"), "path", None)
+                self._tracing.end(
+                    span,
+                    method=scope["method"],
+                    route=route,
+                    status=status,
+                    request_id=request_id,
+                )
 
 
-def _request_id(scope: Scope) -> str:
-    """The client's id when it is short and plain, else a new one."""
-    wanted = REQUEST_ID_HEADER.encode()
+def _identify(scope: Scope) -> tuple[str, TraceContext]:
+    """The client's ids where they are well formed, else new ones."""
+    request_id, traceparents = None, []
     for name, value in scope["headers"]:
-        if name == wanted:
+        if name == _ID_NAME:
             text: str = value.decode("latin-1")
-            if _SANE_ID.fullmatch(text):
-                return text
-    return uuid.uuid4().hex
+            if REQUEST_ID.fullmatch(text):
+                request_id = text
+        elif name == _TRACE_NAME:
+            traceparents.append(value.decode("latin-1"))
+    # Two of them are as good as none: nothing says which is meant.
+    trace = continue_trace(traceparents[0] if len(traceparents) == 1 else None)
+    return request_id or uuid.uuid4().hex, trace

@@ -1,16 +1,18 @@
 """The middleware around every request."""
 
 import asyncio
+import logging
 import re
 from typing import Any
 
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from housing_serving.metrics import Metrics
 from housing_serving.request_context import RequestContext
+from housing_serving.request_log import RequestFields
 
 
 async def _echo(scope: Scope, receive: Receive, send: Send) -> None:
@@ -19,7 +21,12 @@ async def _echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _ask(
-    metrics: Metrics, path: str, headers: dict[str, str], *, draining: bool = False
+    metrics: Metrics,
+    path: str,
+    headers: dict[str, str],
+    *,
+    draining: bool = False,
+    app: ASGIApp = _echo,
 ) -> tuple[dict[str, str], str]:
     sent: list[Message] = []
 
@@ -35,7 +42,7 @@ def _ask(
         "path": path,
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
     }
-    asyncio.run(RequestContext(_echo, metrics, lambda: draining)(scope, receive, send))
+    asyncio.run(RequestContext(app, metrics, lambda: draining)(scope, receive, send))
     received = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return received, sent[1]["body"].decode()
 
@@ -54,6 +61,32 @@ def test_any_other_is_replaced(request_id: str) -> None:
     }
     assert len(ids) == 2
     assert all(re.fullmatch(r"[0-9a-f]{32}", one) for one in ids)
+
+
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+
+def test_the_callers_trace_goes_on_with_a_span_of_its_own() -> None:
+    headers, _ = _ask(Metrics(), "/predict", {"traceparent": f"00-{TRACE}-{SPAN}-01"})
+    version, trace, span, flags = headers["traceparent"].split("-")
+    assert (version, trace, flags) == ("00", TRACE, "01")
+    assert re.fullmatch(r"[0-9a-f]{16}", span)
+    assert span != SPAN
+
+
+def test_lines_that_are_logged_meanwhile_name_the_request_and_its_trace() -> None:
+    record = logging.makeLogRecord({"msg": "x"})
+
+    async def log(scope: Scope, receive: Receive, send: Send) -> None:
+        RequestFields().filter(record)
+        await _echo(scope, receive, send)
+
+    headers = {"x-request-id": "order-66", "traceparent": f"00-{TRACE}-{SPAN}-00"}
+    _ask(Metrics(), "/predict", headers, app=log)
+    assert (record.__dict__["request_id"], record.__dict__["trace_id"]) == ("order-66", TRACE)
+    after = logging.makeLogRecord({"msg": "x"})
+    RequestFields().filter(after)
+    assert "request_id" not in after.__dict__
 
 
 def test_only_requests_for_predictions_are_counted() -> None:

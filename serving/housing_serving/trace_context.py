@@ -1,0 +1,59 @@
+"""W3C Trace Context (https://www.w3.org/TR/trace-context/): one trace over all services. Pure."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+TRACEPARENT_HEADER = "traceparent"
+
+SAMPLED = 0x01
+
+_TRACEPARENT = re.compile(
+    r"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})"
+    r"(?P<more>-.*)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TraceContext:
+    """Where a request stands in its trace; ids are lower-case hexadecimal.
+
+    Attributes:
+        span_id: 16 digits, of what this process does for the request.
+        parent_id: 16 digits, of the caller's span; None when the trace begins here.
+        flags: 0 to 255; only `SAMPLED` is defined.
+
+    """
+
+    trace_id: str
+    span_id: str
+    parent_id: str | None
+    flags: int
+
+    @property
+    def header(self) -> str:
+        """The `traceparent` that names this process as the parent."""
+        return f"00-{self.trace_id}-{self.span_id}-{self.flags:02x}"
+
+
+def continue_trace(header: str | None) -> TraceContext:
+    """Go on with the caller's trace, or begin one where its header is absent or malformed."""
+    match = _TRACEPARENT.fullmatch(header) if header else None
+    if match is None:
+        return _new_trace()
+    version, trace, span = match["version"], match["trace"], match["span"]
+    # A version above 00 may have more fields; what comes first means the same.
+    unknown = version == "ff" or (version == "00" and match["more"])
+    if unknown or not int(trace, 16) or not int(span, 16):
+        return _new_trace()
+    return TraceContext(trace, _span_id(), span, int(match["flags"], 16) & SAMPLED)
+
+
+def _new_trace() -> TraceContext:
+    return TraceContext(os.urandom(16).hex(), _span_id(), None, 0)
+
+
+def _span_id() -> str:
+    return os.urandom(8).hex()
