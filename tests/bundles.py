@@ -188,6 +188,7 @@ def _schema(model_name: str) -> bundle.Schema:
         classes=CLASSES,
         boundaries=BOUNDARIES,
         cleaning=RULES.to_json(),
+        price_rule=NumberRule(decimal=",", thousands=".", suffixes=("tl",)),
     )
 
 

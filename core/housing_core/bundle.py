@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from housing_core.cleaning import CleaningRules
+from housing_core.cleaning import CleaningRules, NumberRule
 
 FORMAT = 1
 """Version of this layout; a reader refuses a newer one."""
@@ -86,6 +86,8 @@ class Schema(_Part):
             equal to a boundary belongs to the class above it.
         ignored: columns of the data that are not inputs → why.
         cleaning: `CleaningRules.to_json()`.
+        price_rule: how the data writes prices, for those that come back as feedback; None in
+            bundles made before this was kept.
 
     """
 
@@ -98,6 +100,7 @@ class Schema(_Part):
     boundaries: list[float]
     ignored: dict[str, str] = {}
     cleaning: str
+    price_rule: NumberRule | None = None
 
     @property
     def rules(self) -> CleaningRules:

@@ -25,6 +25,7 @@ from starlette.types import ASGIApp
 
 from housing_core import __version__
 from housing_core.tasks import ServingTask
+from housing_serving.feedback import FeedbackMetrics, feedback_tables
 from housing_serving.listings import check_content_type
 from housing_serving.loader import ModelLoader
 from housing_serving.log_writer import PredictionLog
@@ -37,6 +38,7 @@ from housing_serving.problems import Problem
 from housing_serving.readiness import health, readiness
 from housing_serving.request_bodies import SMALL_BYTES, RequestBodies
 from housing_serving.request_context import PREDICT_PATH, RequestContext
+from housing_serving.routes.feedback import feedback_routes
 from housing_serving.routes.model import model_routes
 from housing_serving.source import ModelSource
 from housing_serving.tracing import Tracing
@@ -74,6 +76,7 @@ class Service:
     loader: ModelLoader
     log: PredictionLog
     predictor: Predictor
+    feedback: PredictionLog
     tracing: Tracing | None = None
     pool: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(THREADS, thread_name_prefix="predict")
@@ -100,10 +103,13 @@ class Service:
         )
         log = PredictionLog(task.log_uri, task.model_name, metrics)
         predictor = Predictor(task, lambda: loader.serving, metrics, log.append)
+        feedback = PredictionLog(
+            task.log_uri, task.model_name, FeedbackMetrics(metrics.registry), feedback_tables
+        )
         metrics.show(lambda: loader.serving, lambda: log.backlog_rows)
         about = {"housing.model": task.model_name, "housing.track": task.track}
         tracing = Tracing.from_environment(os.environ, about)
-        return cls(task, policy, metrics, loader, log, predictor, tracing)
+        return cls(task, policy, metrics, loader, log, predictor, feedback, tracing)
 
     async def run(
         self,
@@ -121,10 +127,13 @@ class Service:
         """Load and log in the background while the server runs; write the rest of the log at its end."""
         self.loader.start()
         self.log.start()
+        self.feedback.start()
         yield
         self.loader.stop()
         await asyncio.to_thread(self.pool.shutdown)
-        await asyncio.to_thread(self.log.close, LOG_CLOSE_SECONDS)
+        await asyncio.gather(
+            *(asyncio.to_thread(log.close, LOG_CLOSE_SECONDS) for log in (self.log, self.feedback))
+        )
         if self.tracing is not None:
             await asyncio.to_thread(self.tracing.close)
 
@@ -143,6 +152,7 @@ def create_app(service: Service) -> ASGIApp:
     )
     _add_routes(app, service)
     app.include_router(model_routes(task, lambda: service.loader.serving))
+    app.include_router(feedback_routes(service))
     _add_error_handlers(app)
     _describe(app, service)
     return RequestContext(app, service.metrics, lambda: service.draining, service.tracing)

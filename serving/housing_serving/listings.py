@@ -52,6 +52,19 @@ def too_large() -> Problem:
     )
 
 
+def load_json(body: bytes) -> Any:
+    """What a JSON text says.
+
+    Raises:
+        Problem: 400 when it is not JSON.
+
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _not_json(body, error) from error
+
+
 def parse(body: bytes, max_rows: int) -> list[dict[str, Any]]:
     """Listings from the JSON text of one object, or of an array of objects.
 
@@ -60,10 +73,7 @@ def parse(body: bytes, max_rows: int) -> list[dict[str, Any]]:
             else than listings.
 
     """
-    try:
-        data = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise _not_json(body, error) from error
+    data = load_json(body)
     rows = data if isinstance(data, list) else [data]
     if not rows:
         raise Problem(
@@ -95,7 +105,7 @@ def _not_json(body: bytes, error: orjson.JSONDecodeError) -> Problem:
             f"byte {undecodable.start} ({value}) is not UTF-8: encode the body as UTF-8",
         )
     if not text.strip():
-        detail = "the body is empty: send one listing, or an array of listings, as JSON"
+        detail = "the body is empty: send JSON; /docs has examples"
         return Problem(400, "invalid-json", detail)
     # The position is of the character, or of the one behind a minus sign.
     literal = _NOT_JSON_NUMBER.match(text, max(0, error.pos - (text[error.pos - 1 :][:1] == "-")))

@@ -1,4 +1,4 @@
-"""Writes the prediction log in a thread of its own, and never holds up a prediction."""
+"""Writes the prediction log in a thread of its own, and never holds up an answer."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ import socket
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from prometheus_client import Counter
 
 from housing_core.storage import StorageError, locate, write_file
-from housing_serving.log_tables import LogEntry, to_tables
-from housing_serving.metrics import Metrics
+from housing_serving.log_tables import to_tables
 
 FLUSH_SECONDS = 2.0
 """What a killed process loses at most, while the log can be written."""
@@ -34,6 +36,29 @@ LAST_RETRY_SECONDS = 0.5
 logger = logging.getLogger(__name__)
 
 
+class Entry(Protocol):
+    """What waits to be written: the rows of one request, and the bytes of its body."""
+
+    @property
+    def rows(self) -> Sequence[Any]:
+        """One for each listing."""
+
+    @property
+    def size(self) -> int:
+        """About what the entry holds in memory."""
+
+
+Tables = Callable[[str, Sequence[Any]], list[tuple[str, pa.Table]]]
+"""(model, entries) → (folder below the log's URI, table)."""
+
+
+class LogMetrics(Protocol):
+    """What a log counts: rows written, and rows lost by reason."""
+
+    log_rows: Counter
+    log_dropped_rows: Counter
+
+
 @dataclass(frozen=True, slots=True)
 class _File:
     path: str
@@ -42,10 +67,15 @@ class _File:
 
 
 class PredictionLog:
-    """A bounded backlog of answered requests and the thread that writes it."""
+    """A bounded backlog of answered requests, or of feedback, and the thread that writes it."""
 
-    def __init__(self, uri: str, model_name: str, metrics: Metrics) -> None:
+    def __init__(
+        self, uri: str, model_name: str, metrics: LogMetrics, tables: Tables = to_tables
+    ) -> None:
         """Find where the log goes; nothing is written yet.
+
+        Args:
+            tables: makes Arrow tables of what waits.
 
         Raises:
             StorageError: when the URI is not one that can be written to.
@@ -54,11 +84,12 @@ class PredictionLog:
         self._location = locate(uri)
         self._model_name = model_name
         self._metrics = metrics
+        self._tables = tables
         started = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         self._writer = f"{socket.gethostname()}-{started}"
         self._sequence = 0
         self._lock = threading.Lock()
-        self._queue: deque[LogEntry] = deque()
+        self._queue: deque[Entry] = deque()
         self._backlog_rows = 0
         self._queued_bytes = 0
         self._overflow_rows = 0
@@ -77,8 +108,13 @@ class PredictionLog:
         """Begin to write, in the background."""
         self._thread.start()
 
-    def append(self, entry: LogEntry) -> None:
-        """Take an answered request, or count its rows as lost when the backlog is full."""
+    def append(self, entry: Entry) -> bool:
+        """Take an answered request, or count its rows as lost when the backlog is full.
+
+        Returns:
+            Whether it was taken.
+
+        """
         with self._lock:
             rows = self._backlog_rows + len(entry.rows)
             size = self._queued_bytes + entry.size
@@ -92,6 +128,7 @@ class PredictionLog:
             self._metrics.log_dropped_rows.labels("backlog_full").inc(len(entry.rows))
         elif rows >= FLUSH_ROWS:
             self._wake.set()
+        return not full
 
     def close(self, timeout: float) -> None:
         """Write what is left and end the thread; what cannot be written in time is counted as lost.
@@ -163,7 +200,8 @@ class PredictionLog:
             logger.warning("%d rows of the prediction log are lost: the backlog is full", overflow)
         try:
             return [
-                self._file(folder, table) for folder, table in to_tables(self._model_name, entries)
+                self._file(folder, table)
+                for folder, table in self._tables(self._model_name, entries)
             ]
         except (pa.ArrowException, ValueError, TypeError, OverflowError):
             rows = sum(len(entry.rows) for entry in entries)

@@ -37,6 +37,13 @@ def describe_api(document: dict[str, Any], serving: Serving, task: ServingTask) 
         schemas[described.__name__] = schema
     schemas["Listing"] = _listing(serving.model)
     schemas["Problem"] = _problem()
+    document["components"]["securitySchemes"] = {
+        "feedback": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The token in the Secret that `spec.serving.feedback.tokenSecretRef` names.",
+        }
+    }
     listing = {"$ref": "#/components/schemas/Listing"}
     body: dict[str, Any] = {
         "schema": {

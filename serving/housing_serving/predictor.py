@@ -40,7 +40,7 @@ class Predictor:
         task: ServingTask,
         serving: Callable[[], Serving],
         metrics: Metrics,
-        log: Callable[[LogEntry], None],
+        log: Callable[[LogEntry], object],
     ) -> None:
         """Take what is needed.
 

@@ -64,6 +64,9 @@ _TITLES = {
     "unsupported-media-type": "The body must be JSON",
     "no-model": "No model is loaded",
     "busy": "Too many large requests at a time",
+    "feedback-off": "No feedback is taken here",
+    "unauthorized": "The token is missing or wrong",
+    "invalid-feedback": "The feedback cannot be taken",
 }
 KINDS = tuple(_TITLES)
 
@@ -85,7 +88,24 @@ def documented(codes: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
 
 def bad_listings(fields: Sequence[BadField]) -> Problem:
     """Values that their columns cannot take; the first is in the detail, more are in `errors`."""
-    errors = [
+    return Problem(
+        422, "invalid-listings", listing_error(fields[0]), {"errors": list_errors(fields)}
+    )
+
+
+def listing_error(bad: BadField) -> str:
+    """What is wrong with a listing, for a person."""
+    if bad.field is None:
+        return f"listing {bad.row} has the fields {shown(bad.value)}: give {bad.expected}"
+    return (
+        f"listing {bad.row}, field {bad.field!r}: {shown(bad.value)} is not "
+        f"{bad.expected}; correct it, or leave it out if it is not known"
+    )
+
+
+def list_errors(fields: Sequence[BadField]) -> list[dict[str, Any]]:
+    """The member `errors` of a problem."""
+    return [
         {
             "row": bad.row,
             "field": bad.field,
@@ -94,15 +114,6 @@ def bad_listings(fields: Sequence[BadField]) -> Problem:
         }
         for bad in fields
     ]
-    first = fields[0]
-    if first.field is None:
-        detail = f"listing {first.row} has the fields {shown(first.value)}: give {first.expected}"
-    else:
-        detail = (
-            f"listing {first.row}, field {first.field!r}: {shown(first.value)} is not "
-            f"{first.expected}; correct it, or leave it out if it is not known"
-        )
-    return Problem(422, "invalid-listings", detail, {"errors": errors})
 
 
 def no_model(reason: str) -> Problem:

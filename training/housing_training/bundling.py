@@ -9,7 +9,7 @@ import numpy as np
 
 from housing_core.api.spec import Cross
 from housing_core.bundle import ColumnSchema, CrossSchema, GoldenRow, Schema
-from housing_core.cleaning import BadValueError, clean_row
+from housing_core.cleaning import BadValueError, NumberRule, clean_row
 from housing_training.columns import Columns, count_categories
 from housing_training.features import TypedRows
 from housing_training.reading import Listings, cells
@@ -29,6 +29,7 @@ def make_schema(
     crosses: Sequence[Cross],
     classes: Sequence[str],
     boundaries: Sequence[float],
+    price_rule: NumberRule,
     training: Listings,
     typed: TypedRows,
 ) -> Schema:
@@ -41,6 +42,7 @@ def make_schema(
         crosses: hashed combinations.
         classes: from the lowest prices to the highest.
         boundaries: prices that part them.
+        price_rule: how the data writes prices.
         training: the raw training part, for examples.
         typed: the same, typed, for ranges.
 
@@ -68,6 +70,7 @@ def make_schema(
         boundaries=list(boundaries),
         ignored=dict(columns.ignored),
         cleaning=columns.rules.to_json(),
+        price_rule=price_rule,
     )
 
 

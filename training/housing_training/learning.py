@@ -151,6 +151,7 @@ def encode_rows(
             crosses=crosses,
             classes=target.classes,
             boundaries=boundaries,
+            price_rule=rows.price_rule,
             training=learned,
             typed=typed,
         ),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from housing_core.api.spec import Dataset
+from housing_core.cleaning import NumberRule
 from housing_core.storage import DataFile
 from housing_training.columns import content_columns
 from housing_training.errors import InvalidDataError
@@ -39,6 +40,7 @@ class Rows:
         identity: (rows,) hash of each row.
         training: (rows,) whether a row is learned from.
         holdout: (rows,) whether a row is kept for evaluation. Relisted homes are on neither side.
+        price_rule: how the data writes prices.
 
     """
 
@@ -47,6 +49,7 @@ class Rows:
     identity: Hashes
     training: Mask
     holdout: Mask
+    price_rule: NumberRule
 
 
 def prepare_rows(
@@ -94,6 +97,7 @@ def prepare_rows(
         identity=identity,
         training=~holdout,
         holdout=holdout & ~again,
+        price_rule=priced.rule,
     )
     if len(rows.prices) < MIN_ROWS:
         raise InvalidDataError(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from housing_core.cleaning import BadValueError, clean_number
+from housing_core.cleaning import BadValueError, NumberRule, clean_number
 from housing_training.errors import InvalidDataError
 from housing_training.numbers import learn_numbers
 from housing_training.reading import Cells
@@ -25,12 +25,14 @@ class Target:
         prices: (rows,) NaN where a row has no usable price.
         unusable: rows without one.
         example: one of the texts that are no price.
+        rule: how prices are written.
 
     """
 
     prices: Prices
     unusable: int
     example: str
+    rule: NumberRule
 
 
 def read_prices(name: str, column: Cells, *, stored_as_numbers: bool) -> Target:
@@ -58,7 +60,8 @@ def read_prices(name: str, column: Cells, *, stored_as_numbers: bool) -> Target:
             f"dataset.target.column: {name!r} holds no number above zero in any of its "
             f"{len(prices)} rows, for example {example[:60]!r}; name the column that holds the price"
         )
-    return Target(prices, len(bad), example)
+    rule = NumberRule() if stored_as_numbers else learned.rule
+    return Target(prices, len(bad), example, rule)
 
 
 def percentile_boundaries(
