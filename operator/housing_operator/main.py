@@ -26,6 +26,7 @@ from housing_operator.kube import (
     NotFoundError,
 )
 from housing_operator.login import login
+from housing_operator.model_metrics import ModelMetrics
 from housing_operator.observer import CHILD_KINDS, Observer
 from housing_operator.reconciler import Key, Reconciler
 from housing_operator.registry_view import RegistryView
@@ -49,13 +50,17 @@ OWNED = tuple(RESOURCES[kind] for kind in ("Job", "Pod", *CHILD_KINDS))
 """Whose changes wake the HousingModel that they belong to."""
 
 
-def watches(queue: WorkQueue[Key]) -> kopf.OperatorRegistry:
-    """Kopf's handlers: each only puts a key into the queue.
+def watches(queue: WorkQueue[Key], models: ModelMetrics) -> kopf.OperatorRegistry:
+    """Kopf's handlers: each puts a key into the queue; a HousingModel's metrics follow its events.
 
     Event handlers alone, since kopf puts finalizers or annotations on an object for any other kind.
     """
 
-    async def model_event(namespace: str, name: str, **_: Any) -> None:
+    async def model_event(namespace: str, name: str, event: kopf.RawEvent, **_: Any) -> None:
+        if event["type"] == "DELETED":
+            models.forget((namespace, name))
+        else:
+            models.see(event["object"])
         queue.put((namespace, name), DEBOUNCE_SECONDS)
 
     async def owned_event(namespace: str, labels: kopf.Labels, **_: Any) -> None:
@@ -109,19 +114,29 @@ async def operate(settings: Settings, health_port: int) -> None:
     kube = Kube.connect()
     registry = RegistryView(Registry(settings.tracking_uri))
     queue: WorkQueue[Key] = WorkQueue(time.monotonic)
+    models = ModelMetrics()
+    prometheus_client.REGISTRY.register(models)
     try:
         await check_installed(kube, settings.watched_namespaces)
         connector = aiohttp.TCPConnector(force_close=True)
         async with aiohttp.ClientSession(connector=connector) as http:
             observer = Observer(kube, registry, http)
             reconciler = Reconciler(kube, observer, registry, settings, lambda: datetime.now(UTC))
+
+            async def reconcile(key: Key) -> float | None:
+                wait = await reconciler.reconcile(key)
+                if wait is None:
+                    # Also one whose end no event told: the watch was away.
+                    models.forget(key)
+                return wait
+
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(sample(queue)),
-                    *(group.create_task(work(queue, reconciler.reconcile)) for _ in range(WORKERS)),
+                    *(group.create_task(work(queue, reconcile)) for _ in range(WORKERS)),
                 ]
                 await kopf.operator(
-                    registry=watches(queue),
+                    registry=watches(queue, models),
                     settings=kopf_settings(),
                     # kopf would ask for the user's name, which an id without a passwd entry has not.
                     identity="housing-operator",

@@ -74,9 +74,13 @@ class OperatorProcess:
         """Return the answer to the liveness probe. Raises OSError when it is none or an error."""
         return _get(f"http://127.0.0.1:{self.health_port}/healthz")
 
+    def metrics(self) -> str:
+        """Return what Prometheus scrapes."""
+        return _get(f"http://127.0.0.1:{self.metrics_port}/metrics")
+
     def metric(self, name: str) -> float:
         """Return the sum over all labels of a metric's samples."""
-        lines = _get(f"http://127.0.0.1:{self.metrics_port}/metrics").splitlines()
+        lines = self.metrics().splitlines()
         found = [line for line in lines if line.startswith((f"{name} ", f"{name}{{"))]
         return sum(float(line.rpartition(" ")[2]) for line in found)
 

@@ -1,10 +1,10 @@
 """Dates of a cron schedule."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from housing_operator.schedules import ScheduleError, newest_due
+from housing_operator.schedules import ScheduleError, longest_gap, newest_due
 
 CREATED = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -36,3 +36,22 @@ def test_text_that_is_no_schedule_is_named_with_its_field(schedule):
     ) as info:
         newest_due("spec.training.schedule", schedule, CREATED, at("03-02T00:00:00"))
     assert repr(schedule) in str(info.value)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "gap"),
+    [
+        ("0 * * * *", timedelta(hours=1)),
+        ("*/5 8-17 * * 1-5", timedelta(days=2, hours=14, minutes=5)),
+        ("0 3 * * 1-5", timedelta(days=3)),
+        ("0 3 1 * *", timedelta(days=31)),
+        ("0 0 29 2 *", timedelta(days=1461)),
+    ],
+)
+def test_the_longest_gap_of_a_schedule_reaches_over_nights_weekends_and_months(schedule, gap):
+    assert longest_gap(schedule) == gap
+
+
+def test_text_that_is_no_schedule_has_no_gap():
+    with pytest.raises(ScheduleError, match=r"'99 \* \* \* \*' is not a schedule"):
+        longest_gap("99 * * * *")
