@@ -18,7 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 from fastapi import FastAPI, Request
 from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
@@ -100,13 +100,13 @@ class Service:
             policy,
             ModelCache(Path(task.model_cache), task.model_name),
             ModelSource(task.model_name),
+            changed=metrics.show_serving,
         )
         log = PredictionLog(task.log_uri, task.model_name, metrics)
         predictor = Predictor(task, lambda: loader.serving, metrics, log.append)
         feedback = PredictionLog(
             task.log_uri, task.model_name, FeedbackMetrics(metrics.registry), feedback_tables
         )
-        metrics.show(lambda: loader.serving, lambda: log.backlog_rows)
         about = {"housing.model": task.model_name, "housing.track": task.track}
         tracing = Tracing.from_environment(os.environ, about)
         return cls(task, policy, metrics, loader, log, predictor, feedback, tracing)
@@ -197,9 +197,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
-        return Response(
-            generate_latest(service.metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST}
-        )
+        return Response(service.metrics.text(), headers={"content-type": CONTENT_TYPE_LATEST})
 
 
 def _add_error_handlers(app: FastAPI) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from housing_core import prediction_log
 from housing_core.cleaning import BadValueError, NumberRule, clean_number
@@ -70,6 +70,18 @@ class FeedbackMetrics:
             ["reason"],
             registry=registry,
         )
+        self.log_failed_writes = Counter(
+            "housing_feedback_failed_writes_total",
+            "Attempts to write the feedback that failed; its prices wait for the next.",
+            registry=registry,
+        )
+        self.log_backlog_rows = Gauge(
+            "housing_feedback_backlog_rows",
+            "Prices that wait to be written.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.log_backlog_rows.set(0)
 
 
 def check_token(file: str | None, authorization: str | None) -> None:

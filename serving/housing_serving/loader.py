@@ -44,11 +44,14 @@ class ModelLoader:
         policy: PolicyFile,
         cache: ModelCache,
         source: ModelSource,
+        *,
+        changed: Callable[[Serving, Serving], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take what is needed; nothing is loaded yet.
 
         Args:
+            changed: told what answers now, and what did before, after each change.
             clock: seconds from any start; for the delays between downloads of a bad bundle.
 
         """
@@ -56,6 +59,7 @@ class ModelLoader:
         self._policy = policy
         self._cache = cache
         self._source = source
+        self._changed = changed
         self._clock = clock
         self._view: RegistryView | None = None
         self._bad_downloads: dict[str, _BadDownload] = {}
@@ -188,6 +192,8 @@ class ModelLoader:
         self._serving = Serving(model, level, since if model else None, message)
         if same and level == before.level and message == before.message:
             return
+        if self._changed:
+            self._changed(self._serving, before)
         logger.log(
             logging.INFO if level == "Production" else logging.WARNING,
             "serving version %s from %s" if model else "no model can be served (%s, %s)",

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from housing_core.storage import StorageError, locate, write_file
 from housing_serving.log_tables import to_tables
@@ -53,10 +53,12 @@ Tables = Callable[[str, Sequence[Any]], list[tuple[str, pa.Table]]]
 
 
 class LogMetrics(Protocol):
-    """What a log counts: rows written, and rows lost by reason."""
+    """What a log counts: rows written, rows lost by reason, failed attempts, and rows that wait."""
 
     log_rows: Counter
     log_dropped_rows: Counter
+    log_failed_writes: Counter
+    log_backlog_rows: Gauge
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ class PredictionLog:
                 self._queue.append(entry)
             else:
                 self._overflow_rows += len(entry.rows)
+            self._metrics.log_backlog_rows.set(self._backlog_rows)
         if full:
             self._metrics.log_dropped_rows.labels("backlog_full").inc(len(entry.rows))
         elif rows >= FLUSH_ROWS:
@@ -163,14 +166,14 @@ class PredictionLog:
         """Write all that waits; False when it is to be tried again later."""
         try:
             self._write()
+            return True
         except StorageError as error:
             logger.warning("%d rows wait to be logged: %s", self._backlog_rows, error)
-            return False
         except Exception:
             # The thread must not end while the process answers.
             logger.exception("%d rows wait to be logged", self._backlog_rows)
-            return False
-        return True
+        self._metrics.log_failed_writes.inc()
+        return False
 
     def _write(self) -> None:
         """Write all that waits, oldest first.
@@ -220,3 +223,4 @@ class PredictionLog:
     def _settle(self, rows: int) -> None:
         with self._lock:
             self._backlog_rows -= rows
+            self._metrics.log_backlog_rows.set(self._backlog_rows)

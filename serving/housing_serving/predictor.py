@@ -113,7 +113,7 @@ class Predictor:
         except BadListingsError as error:
             raise bad_listings(error.fields) from error
         classes = model.schema.classes
-        self._metrics.count_predictions(classes, predictions.labels)
+        self._metrics.count_predictions(classes, predictions.labels, predictions.probabilities)
         self._log(
             LogEntry(
                 request_id=received.request_id,

@@ -16,6 +16,8 @@ from housing_serving.tracing import Tracing
 
 REQUEST_ID_HEADER = "x-request-id"
 PREDICT_PATH = "/predict"
+COUNTED_ROUTES = {PREDICT_PATH: "predict", "/feedback": "feedback", "/explain": "explain"}
+_INFER = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/infer")
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
 
@@ -49,6 +51,9 @@ class RequestContext:
         span = None
         if self._tracing is not None:
             trace, span = self._tracing.begin(trace, scope["method"])
+        counted = _counted_route(scope["path"])
+        if counted:
+            self._metrics.in_flight.inc()
         scope.setdefault("state", {})["request_id"] = request_id
         token = current_request.set(RequestIds(request_id, trace.trace_id))
         added = [(_ID_NAME, request_id.encode()), (_TRACE_NAME, trace.header.encode())]
@@ -67,8 +72,9 @@ class RequestContext:
             await self._app(scope, receive, send_with_headers)
         finally:
             current_request.reset(token)
-            if scope["path"] == PREDICT_PATH:
-                self._metrics.count_request(status, time.perf_counter() - start)
+            if counted:
+                self._metrics.in_flight.dec()
+                self._metrics.count_request(counted, status, time.perf_counter() - start)
             if self._tracing is not None and span is not None:
                 route = getattr(scope.get("route"), "path", None)
                 self._tracing.end(
@@ -78,6 +84,12 @@ class RequestContext:
                     status=status,
                     request_id=request_id,
                 )
+
+
+def _counted_route(path: str) -> str | None:
+    """The route's name in the metrics; None for probes, pages and what is not there."""
+    route = COUNTED_ROUTES.get(path)
+    return route or ("infer" if _INFER.fullmatch(path) else None)
 
 
 def _identify(scope: Scope) -> tuple[str, TraceContext]:

@@ -80,7 +80,7 @@ class ServingProcess:
         return self.client.post("/predict", json=body, headers=headers)
 
     def metric(self, sample: str) -> float | None:
-        """Value of a sample by its text, for example `housing_requests_total{code="200"}`."""
+        """Value of a sample by its text, for example `housing_requests_total{code="200",route="predict"}`."""
         for line in self.client.get("/metrics").text.splitlines():
             name, _, value = line.rpartition(" ")
             if name == sample:

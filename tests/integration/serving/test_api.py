@@ -196,7 +196,7 @@ def test_the_metrics_are_well_named_and_their_labels_few(serving: ServingProcess
         check=False,
     )
     assert (lint.returncode, lint.stdout, lint.stderr) == (0, "", "")
-    codes = set(re.findall(r'housing_requests_total{code="([^"]+)"}', text))
+    codes = set(re.findall(r'housing_requests_total{code="([^"]+)",route="predict"}', text))
     assert codes <= {"200", "400", "405", "413", "415", "422", "503"}
     assert set(re.findall(r'housing_predictions_total{class="([^"]+)"}', text)) <= {
         *("Low", "Medium", "High")

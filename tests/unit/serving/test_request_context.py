@@ -94,7 +94,7 @@ def test_only_requests_for_predictions_are_counted() -> None:
     _ask(metrics, "/health/ready", {})
     _ask(metrics, "/predict", {})
     sample = metrics.registry.get_sample_value
-    assert sample("housing_requests_total", {"code": "418"}) == 1
+    assert sample("housing_requests_total", {"route": "predict", "code": "418"}) == 1
 
 
 def test_connections_are_closed_behind_answers_while_draining() -> None:
