@@ -113,6 +113,9 @@ lock: $(BIN)/uv ## Write the hashed lock files; versions that still fit stay.
 	done
 	@$(LOCK) charts/mlflow/requirements.in --output-file charts/mlflow/requirements.txt
 	@$(LOCK) core/build-requirements.in --output-file core/build-requirements.txt
+	@for client in kserve mlserver; do \
+	  $(LOCK) tests/clients/$$client.in --output-file tests/clients/$$client.txt; \
+	done
 
 .PHONY: clean
 clean: ## Remove what make made in this folder; the cluster stays.

@@ -35,11 +35,12 @@ from housing_serving.openapi import describe_api
 from housing_serving.policy import PolicyFile
 from housing_serving.predictor import Predictor
 from housing_serving.problems import Problem
-from housing_serving.readiness import health, readiness
+from housing_serving.readiness import Readiness, health, readiness
 from housing_serving.request_bodies import SMALL_BYTES, RequestBodies
 from housing_serving.request_context import PREDICT_PATH, RequestContext
 from housing_serving.routes.feedback import feedback_routes
 from housing_serving.routes.model import model_routes
+from housing_serving.routes.open_inference import open_inference_routes
 from housing_serving.source import ModelSource
 from housing_serving.tracing import Tracing
 
@@ -111,6 +112,11 @@ class Service:
         tracing = Tracing.from_environment(os.environ, about)
         return cls(task, policy, metrics, loader, log, predictor, feedback, tracing)
 
+    def readiness(self) -> Readiness:
+        """Whether requests should come here now."""
+        version, policy = self.loader.serving.version, self.policy.read()
+        return readiness(self.task.version, version, policy, draining=self.draining)
+
     async def run(
         self,
         function: Callable[Parameters, Result],
@@ -153,6 +159,7 @@ def create_app(service: Service) -> ASGIApp:
     _add_routes(app, service)
     app.include_router(model_routes(task, lambda: service.loader.serving))
     app.include_router(feedback_routes(service))
+    app.include_router(open_inference_routes(service))
     _add_error_handlers(app)
     _describe(app, service)
     return RequestContext(app, service.metrics, lambda: service.draining, service.tracing)
@@ -185,12 +192,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
 
     @app.get("/health/ready", summary="200 when requests should come", tags=["health"])
     async def ready() -> Response:
-        found = readiness(
-            task.version,
-            loader.serving.version,
-            service.policy.read(),
-            draining=service.draining,
-        )
+        found = service.readiness()
         return JSONResponse(
             {"ready": found.ready, "reason": found.reason}, 200 if found.ready else 503
         )

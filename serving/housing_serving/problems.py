@@ -64,6 +64,8 @@ _TITLES = {
     "unsupported-media-type": "The body must be JSON",
     "no-model": "No model is loaded",
     "busy": "Too many large requests at a time",
+    "invalid-inference": "The request is none of the Open Inference Protocol",
+    "no-such-model": "Another model or version answers here",
     "feedback-off": "No feedback is taken here",
     "unauthorized": "The token is missing or wrong",
     "invalid-feedback": "The feedback cannot be taken",
