@@ -14,6 +14,7 @@ from housing_serving.model import Model
 from housing_serving.model_description import describe_model
 from housing_serving.problems import KINDS, MEDIA_TYPE
 from housing_serving.readiness import Serving
+from housing_serving.routes.explain import MOST_LISTINGS
 
 EXAMPLES = 3
 _REFERENCE = "#/components/schemas/{model}"
@@ -44,21 +45,13 @@ def describe_api(document: dict[str, Any], serving: Serving, task: ServingTask) 
             "description": "The token in the Secret that `spec.serving.feedback.tokenSecretRef` names.",
         }
     }
-    listing = {"$ref": "#/components/schemas/Listing"}
-    body: dict[str, Any] = {
-        "schema": {
-            "oneOf": [
-                listing,
-                {"type": "array", "items": listing, "minItems": 1, "maxItems": task.max_rows},
-            ]
-        }
-    }
     answer: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Answer"}}
     if serving.model is not None:
-        body["examples"] = _request_examples(serving.model)
         answer["example"] = _answer_example(serving.model, serving, task)
-    operation = document["paths"]["/predict"]["post"]
-    operation["requestBody"] = {"required": True, "content": {"application/json": body}}
+    paths = document["paths"]
+    paths["/explain"]["post"]["requestBody"] = _listings(serving.model, MOST_LISTINGS)
+    operation = paths["/predict"]["post"]
+    operation["requestBody"] = _listings(serving.model, task.max_rows)
     operation["responses"] = {
         "200": {"description": "Class and probabilities.", "content": {"application/json": answer}},
         **{
@@ -69,7 +62,6 @@ def describe_api(document: dict[str, Any], serving: Serving, task: ServingTask) 
             for code, text in _ERRORS.items()
         },
     }
-    paths = document["paths"]
     _answer_content(paths["/health"]["get"])["schema"] = {
         "$ref": "#/components/schemas/ServingHealth"
     }
@@ -78,6 +70,34 @@ def describe_api(document: dict[str, Any], serving: Serving, task: ServingTask) 
         _answer_content(paths["/model"]["get"])["example"] = shown.model_dump(
             mode="json", by_alias=True
         )
+        _inference_examples(paths, serving.model)
+
+
+def _listings(model: Model | None, most: int) -> dict[str, Any]:
+    """The body of a request that holds one listing or many."""
+    listing = {"$ref": "#/components/schemas/Listing"}
+    many = {"type": "array", "items": listing, "minItems": 1, "maxItems": most}
+    content: dict[str, Any] = {"schema": {"oneOf": [listing, many]}}
+    if model is not None:
+        content["examples"] = _request_examples(model)
+    return {"required": True, "content": {"application/json": content}}
+
+
+def _inference_examples(paths: dict[str, Any], model: Model) -> None:
+    """Golden rows as tensors of the Open Inference Protocol."""
+    rows = [golden.row for golden in _fullest(model)[:EXAMPLES]]
+    tensors = []
+    for column in model.schema.columns:
+        values = [row.get(column.name) for row in rows]
+        number = column.kind == "Numeric" and not any(isinstance(v, str) for v in values)
+        kind = "FP64" if number else "BYTES"
+        tensors.append(
+            {"name": column.name, "datatype": kind, "shape": [len(rows)], "data": values}
+        )
+    for path, operations in paths.items():
+        if path.endswith("/infer"):
+            content = operations["post"]["requestBody"]["content"]["application/json"]
+            content["example"] = {"inputs": tensors}
 
 
 def _answer_content(operation: dict[str, Any]) -> dict[str, Any]:

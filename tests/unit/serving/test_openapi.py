@@ -1,5 +1,6 @@
 """The description of the API, with the model's own columns and rows."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,8 @@ def test_columns_and_examples_are_those_of_the_model(task: ServingTask, api: Api
     assert body["examples"]["listing0"]["value"] == ROWS[0]
     assert body["examples"]["many"]["value"] == ROWS[:3]
     assert body["schema"]["oneOf"][1]["maxItems"] == task.max_rows
+    explain = document["paths"]["/explain"]["post"]["requestBody"]["content"]["application/json"]
+    assert explain["schema"]["oneOf"][1]["maxItems"] == 5
     answers = document["paths"]["/model"]["get"]["responses"]["200"]["content"]
     ModelDescription.model_validate(answers["application/json"]["example"])
 
@@ -52,3 +55,22 @@ def test_every_reference_leads_somewhere(make_api: Client, serving: Serving, loa
                 check(child)
 
     check(document)
+
+
+def test_every_example_of_a_request_is_answered(api: ApiClient) -> None:
+    asked = 0
+    for path, operations in _document(api)["paths"].items():
+        for method, operation in operations.items():
+            content = operation.get("requestBody", {}).get("content", {})
+            for media_type, described in content.items():
+                examples = [e["value"] for e in described.get("examples", {}).values()]
+                examples += [described["example"]] if "example" in described else []
+                assert examples, (path, media_type)
+                for example in examples if path != "/feedback" else []:
+                    body = example.encode() if isinstance(example, str) else json.dumps(example)
+                    url = path.format(name="tests.tiny", version="1")
+                    headers = {"Content-Type": media_type}
+                    answer = api.request(method, url, content=body, headers=headers)
+                    assert answer.status_code == 200, (path, answer.text)
+                    asked += 1
+    assert asked > 8
