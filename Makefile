@@ -11,7 +11,7 @@ BIN := .venv/bin
 UV := VIRTUAL_ENV=.venv $(BIN)/uv pip
 LOCK := $(UV) compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 # What tests and demo stand on is typed like the programs; what these import comes along.
-TYPED_TESTS := $(wildcard tests/*.py) tests/demo tests/e2e
+TYPED_TESTS := $(wildcard tests/*.py) tests/demo tests/e2e charts/dashboards
 # Further arguments for pytest, as in `make unit PYTEST_ARGS="-k drift"`.
 PYTEST_ARGS :=
 # `make demo-drift NEW_DATA=no` adds nothing to the dataset.
@@ -54,6 +54,7 @@ lint: setup ## Style, types, import rules, and that generated files are up to da
 	@$(BIN)/mypy $(TYPED_TESTS)
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m housing_core.api --check
+	@$(BIN)/python -m charts.dashboards --check
 
 .PHONY: unit
 unit: setup ## Pure tests, in seconds.
@@ -97,8 +98,9 @@ images: cluster-up ## Build the five images and load them into the cluster.
 setup: .venv/.synced ## Make .venv with everything locked; instant when nothing changed.
 
 .PHONY: generate
-generate: setup ## Write the CRD, its reference page and the drift report's schema from the types.
+generate: setup ## Write the CRD, its reference page, the drift report's schema, and the dashboards.
 	@$(BIN)/python -m housing_core.api
+	@$(BIN)/python -m charts.dashboards
 
 .PHONY: format
 format: setup ## Format the code and fix what ruff can fix.

@@ -243,8 +243,13 @@ class Cluster:
 
         Each request goes to one of the Service's ready pods, so it outlives any one pod.
         """
-        for url in self._serving(["proxy", "--port=0"], r"127\.0\.0\.1:(\d+)"):
+        with self.api_server() as url:
             yield f"{url}/api/v1/namespaces/{namespace}/services/{service}:{port}/proxy"
+
+    @contextmanager
+    def api_server(self) -> Iterator[str]:
+        """Give a loopback URL for the API server that asks for no login."""
+        yield from self._serving(["proxy", "--port=0"], r"127\.0\.0\.1:(\d+)")
 
     def _serving(self, arguments: Sequence[str], address: str) -> Iterator[str]:
         """Run kubectl until the caller is done; give the URL of the address that it announces."""

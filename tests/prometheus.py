@@ -1,4 +1,4 @@
-"""The real Prometheus programs, taken from the machine or from Debian's package."""
+"""The real Prometheus programs, and the resources of the Prometheus Operator."""
 
 from __future__ import annotations
 
@@ -7,11 +7,26 @@ import subprocess
 from pathlib import Path
 
 FETCH_SECONDS = 300
+BUILD_SECONDS = 540
 
 
 @functools.cache
 def program(name: str) -> Path:
     """Return the path of `prometheus` or `promtool`; fetches them the first time on a machine."""
-    script = Path(__file__).with_suffix(".sh")
-    fetched = subprocess.run([script], check=True, stdout=subprocess.PIPE, timeout=FETCH_SECONDS)
-    return Path(fetched.stdout.decode().strip()) / name
+    return _folder("prometheus.sh", FETCH_SECONDS) / name
+
+
+@functools.cache
+def custom_resource_definitions() -> list[str]:
+    """Return those of ServiceMonitor, PodMonitor and PrometheusRule as YAML; made the first time on a machine."""
+    folder = _folder("prometheus_crds.sh", BUILD_SECONDS)
+    return [
+        (folder / f"monitoring.coreos.com_{name}.yaml").read_text()
+        for name in ("servicemonitors", "podmonitors", "prometheusrules")
+    ]
+
+
+def _folder(script: str, timeout: float) -> Path:
+    path = Path(__file__).with_name(script)
+    said = subprocess.run([path], check=True, stdout=subprocess.PIPE, timeout=timeout)
+    return Path(said.stdout.decode().strip())

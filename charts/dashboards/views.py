@@ -98,7 +98,10 @@ def overview() -> dict[str, Any]:
         graph(
             "Load",
             "Requests under way, those that wait for the model, and those sent away a second.",
-            (f"sum by (namespace, model) (housing_requests_in_flight{{{OF}}})", MODEL + " under way"),
+            (
+                f"sum by (namespace, model) (housing_requests_in_flight{{{OF}}})",
+                MODEL + " under way",
+            ),
             (f"sum by (namespace, model) (housing_requests_queued{{{OF}}})", MODEL + " waiting"),
             (rate("housing_requests_rejected_total"), MODEL + " sent away/s"),
             min=0,

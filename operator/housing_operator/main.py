@@ -183,8 +183,8 @@ def main() -> int:
         description="Keeps HousingModels trained, served, watched and retrained. The environment "
         "says what to work with: MLFLOW_TRACKING_URI, HOUSING_TRAINING_IMAGE, "
         "HOUSING_SERVING_IMAGE and HOUSING_MONITORING_IMAGE; and, where the defaults do not fit, "
-        "HOUSING_IMAGE_PULL_POLICY and HOUSING_WATCH_NAMESPACES (names with commas; all "
-        "namespaces when empty). Outside a cluster it uses KUBECONFIG.",
+        "HOUSING_IMAGE_PULL_POLICY, HOUSING_WATCH_NAMESPACES (names with commas; all "
+        "namespaces when empty) and HOUSING_SCRAPE_ANNOTATIONS (true or false). Outside a cluster it uses KUBECONFIG.",
     )
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument(

@@ -27,6 +27,7 @@ class Settings:
     Attributes:
         tracking_uri: of MLflow, for the operator and for every program that it starts.
         watched_namespaces: empty for all.
+        scrape_annotations: mark serving pods for the scrapers that go by `prometheus.io/scrape`.
     """
 
     tracking_uri: str
@@ -35,6 +36,7 @@ class Settings:
     monitoring_image: str
     pull_policy: PullPolicy = "IfNotPresent"
     watched_namespaces: tuple[str, ...] = ()
+    scrape_annotations: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -65,6 +67,9 @@ class Settings:
                 f"HOUSING_IMAGE_PULL_POLICY is {policy!r}: give one of "
                 + ", ".join(get_args(PullPolicy))
             )
+        scrape = environment.get("HOUSING_SCRAPE_ANNOTATIONS") or "false"
+        if scrape not in ("true", "false"):
+            problems.append(f"HOUSING_SCRAPE_ANNOTATIONS is {scrape!r}: give true or false")
         if problems:
             raise SettingsError("; ".join(problems))
         namespaces = environment.get("HOUSING_WATCH_NAMESPACES", "").split(",")
@@ -73,6 +78,7 @@ class Settings:
             **images,
             pull_policy=cast(PullPolicy, policy),
             watched_namespaces=tuple(sorted({n.strip() for n in namespaces} - {""})),
+            scrape_annotations=scrape == "true",
         )
 
 

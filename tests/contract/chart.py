@@ -60,7 +60,20 @@ VARIANTS: dict[str, Manifest] = {
         "mlflow": {"persistence": {"size": "5Gi", "storageClass": "gp3"}},
     },
     "no-network-policies": {"networkPolicy": {"enabled": False}},
+    "prometheus-operator-and-grafana": {
+        "metrics": {
+            "serviceMonitor": {"enabled": True},
+            "podMonitor": {"enabled": True},
+            "prometheusRule": {"enabled": True, "runbookUrl": "https://runbooks.example.com/x"},
+            "labels": {"release": "kube-prometheus-stack"},
+            "dashboards": {"enabled": True, "mlflowUrl": "https://mlflow.example.com/mlops"},
+        }
+    },
+    "scrape-annotations": {"metrics": {"annotations": {"enabled": True}}},
 }
+
+MONITORING_KINDS = ("ServiceMonitor", "PodMonitor", "PrometheusRule")
+"""Of monitoring.coreos.com/v1, which a cluster with the Prometheus Operator knows."""
 
 
 def helm(*arguments: str, values: Manifest | None = None) -> str:
@@ -91,10 +104,18 @@ def with_images(values: Manifest) -> Manifest:
 
 
 def render_text(
-    values: Manifest, *, release: str = "housing-operator", namespace: str = "housing-system"
+    values: Manifest,
+    *,
+    release: str = "housing-operator",
+    namespace: str = "housing-system",
+    known: tuple[str, ...] = MONITORING_KINDS,
 ) -> str:
-    """Return the chart's manifests as YAML text. Raises CommandError when helm refuses the values."""
-    return helm("template", release, str(CHART), "--namespace", namespace, values=values)
+    """Return the chart's manifests as YAML text, for a cluster that knows these further kinds.
+
+    Raises CommandError when helm refuses the values.
+    """
+    kinds = [f"--api-versions=monitoring.coreos.com/v1/{kind}" for kind in known]
+    return helm("template", release, str(CHART), "--namespace", namespace, *kinds, values=values)
 
 
 def render(

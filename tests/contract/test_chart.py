@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 import yaml
 
+from housing_operator.resources.children import children
+from housing_operator.resources.serving import SCRAPED
 from tests.cluster_client import CommandError, Manifest
 from tests.contract.chart import (
     CHART,
+    MONITORING_KINDS,
     VARIANTS,
     containers,
     environment,
@@ -20,6 +24,7 @@ from tests.contract.chart import (
     render_text,
     with_images,
 )
+from tests.unit.operator.blueprints import blueprint, serving
 
 CLUSTER_SCOPED = {
     "ClusterRole",
@@ -303,6 +308,100 @@ def test_network_policies_can_be_left_out() -> None:
     assert "NetworkPolicy" not in kinds
 
 
+WATCHED = VARIANTS["prometheus-operator-and-grafana"]
+
+
+@pytest.mark.parametrize("kind", MONITORING_KINDS)
+def test_a_monitor_is_refused_where_the_cluster_does_not_know_it(kind: str) -> None:
+    value = kind[0].lower() + kind[1:]
+    values = with_images({"metrics": {value: {"enabled": True}}})
+    known = tuple(other for other in MONITORING_KINDS if other != kind)
+    with pytest.raises(CommandError) as refusal:
+        render_text(values, known=known)
+    said = f"metrics.{value}.enabled is true, but the cluster does not know {kind}: install the"
+    assert said in refusal.value.output
+    assert [one for one in yaml.safe_load_all(render_text(values)) if one and one["kind"] == kind]
+
+
+def test_nothing_of_prometheus_or_grafana_is_installed_unless_asked_for() -> None:
+    manifests = render({})
+    assert not {one["kind"] for one in manifests} & set(MONITORING_KINDS)
+    assert not [one for one in manifests if "dashboard" in one["metadata"]["name"]]
+
+
+def test_the_service_monitor_finds_the_operators_service_and_keeps_the_models_namespaces() -> None:
+    manifests = render(WATCHED)
+    monitor = only(manifests, "ServiceMonitor")
+    assert monitor["metadata"]["labels"]["release"] == "kube-prometheus-stack"
+    selector = monitor["spec"]["selector"]["matchLabels"]
+    (found,) = (
+        one
+        for one in manifests
+        if one["kind"] == "Service" and selector.items() <= one["metadata"]["labels"].items()
+    )
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert endpoint["port"] in [port["name"] for port in found["spec"]["ports"]]
+    assert endpoint["honorLabels"] is True
+
+
+def test_the_pod_monitor_finds_the_serving_pods_of_every_namespace_that_is_watched() -> None:
+    spec = only(render(WATCHED), "PodMonitor")["spec"]
+    assert spec["namespaceSelector"] == {"any": True}
+    pod = serving_pod()
+    assert spec["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    (endpoint,) = spec["podMetricsEndpoints"]
+    ports = pod["spec"]["containers"][0]["ports"]
+    assert endpoint["port"] in [port["name"] for port in ports]
+    for rule in endpoint["relabelings"]:
+        (source,) = rule["sourceLabels"]
+        name = source.removeprefix("__meta_kubernetes_pod_label_")
+        assert name in [re.sub("[^a-z0-9]", "_", label) for label in pod["metadata"]["labels"]]
+    some = render({**WATCHED, "watchNamespaces": ["a", "b"]})
+    assert only(some, "PodMonitor")["spec"]["namespaceSelector"] == {"matchNames": ["a", "b"]}
+
+
+def test_the_rule_holds_the_file_of_rules_with_its_runbooks_where_the_value_says() -> None:
+    groups = only(render(WATCHED), "PrometheusRule")["spec"]["groups"]
+    text = (CHART / "prometheus" / "rules.yaml").read_text()
+    moved = text.replace("docs/runbooks/", "https://runbooks.example.com/x/")
+    assert groups == yaml.safe_load(moved)["groups"]
+
+
+def test_each_dashboard_is_a_config_map_for_the_sidecar_that_leads_to_mlflow() -> None:
+    found = {
+        one["metadata"]["name"]: one["data"]
+        for one in render(WATCHED)
+        if one["metadata"].get("labels", {}).get("grafana_dashboard") == "1"
+    }
+    files = {path.stem: path.read_text() for path in (CHART / "dashboards").glob("*.json")}
+    assert set(found) == {f"housing-operator-dashboard-{name}" for name in files}
+    for name, text in files.items():
+        data = found[f"housing-operator-dashboard-{name}"]
+        moved = text.replace("http://localhost:5000", "https://mlflow.example.com/mlops")
+        assert {key: json.loads(value) for key, value in data.items()} == {
+            f"housing-{name}.json": json.loads(moved)
+        }
+
+
+def test_pods_are_marked_for_scrapers_by_value() -> None:
+    marked = render({"metrics": {"annotations": {"enabled": True}}})
+    operator = only(marked, "Deployment", "housing-operator")
+    assert operator["spec"]["template"]["metadata"]["annotations"] == SCRAPED
+    (container,) = containers(operator)
+    assert environment(container)["HOUSING_SCRAPE_ANNOTATIONS"] == "true"
+    plain = only(render({}), "Deployment", "housing-operator")
+    assert "annotations" not in plain["spec"]["template"]["metadata"]
+
+
+def serving_pod() -> Manifest:
+    """A serving pod's template, as the operator makes it."""
+    deployment = next(
+        one for one in children(blueprint(), serving()) if one["kind"] == "Deployment"
+    )
+    template: Manifest = deployment["spec"]["template"]
+    return template
+
+
 REFUSALS: list[tuple[Manifest, list[str]]] = [
     ({"image": {"pullPolicy": "Sometimes"}}, ["/image/pullPolicy", "'IfNotPresent'"]),
     ({"image": {"registry": "https://registry"}}, ["/image/registry", "https://registry"]),
@@ -320,6 +419,9 @@ REFUSALS: list[tuple[Manifest, list[str]]] = [
     ({"operator": {"env": {"A": "b"}}}, ["/operator/env", "want array"]),
     ({"operator": {"env": [{"name": "A", "value": 1}]}}, ["/operator/env/0/value", "want string"]),
     ({"replicas": 2}, ["replicas"]),
+    ({"metrics": {"podMonitor": {"enabled": "on"}}}, ["/metrics/podMonitor/enabled", "boolean"]),
+    ({"metrics": {"prometheusRule": {"runbookUrl": "x/"}}}, ["/metrics/prometheusRule", "x/"]),
+    ({"metrics": {"dashboards": {"mlflowUrl": "mlflow"}}}, ["/metrics/dashboards", "mlflow"]),
     (
         {"mlflow": {"enabled": False}},
         ["mlflow.trackingUri is empty", "set mlflow.trackingUri to the URI of an MLflow server"],

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import prometheus
 from tests.cluster_client import Cluster, CommandError, Manifest
-from tests.contract.chart import VARIANTS, render
+from tests.contract.chart import MONITORING_KINDS, VARIANTS, render
 
 NAME = "chart-contract"
+MONITORING = [f"crd/{kind.lower()}s.monitoring.coreos.com" for kind in MONITORING_KINDS]
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +21,15 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     cluster.create_namespace(NAME)
     yield NAME
     cluster.delete("namespace", NAME, "")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def monitoring_resources(cluster: Cluster) -> Iterator[None]:
+    """The Prometheus Operator's resources, by its own definitions."""
+    cluster.apply(*prometheus.custom_resource_definitions())
+    cluster.kubectl("wait", "--for=condition=Established", *MONITORING)
+    yield
+    cluster.kubectl("delete", *MONITORING)
 
 
 @pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)

@@ -81,3 +81,27 @@ nodeSelector: {{- toYaml . | nindent 2 }}
 tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
+
+{{/* Labels of what Prometheus selects */}}
+{{- define "housing-operator.monitorLabels" -}}
+{{ include "housing-operator.labels" (list . "metrics") }}
+{{- with .Values.metrics.labels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Nothing, or a refusal when the cluster has no such resource. Arguments: [root, value, kind] */}}
+{{- define "housing-operator.needs" -}}
+{{- $root := index . 0 -}}
+{{- $kind := printf "monitoring.coreos.com/v1/%s" (index . 2) -}}
+{{- if not ($root.Capabilities.APIVersions.Has $kind) -}}
+{{- fail (printf "metrics.%s.enabled is true, but the cluster does not know %s: install the Prometheus Operator first, or set it to false (docs/how-to/monitor.md). helm template takes --api-versions=%s" (index . 1) (index . 2) $kind) -}}
+{{- end -}}
+{{- end }}
+
+{{/* Annotations by which many scrape configurations find a pod */}}
+{{- define "housing-operator.scrapeAnnotations" -}}
+prometheus.io/scrape: "true"
+prometheus.io/port: "8080"
+prometheus.io/path: /metrics
+{{- end }}

@@ -72,6 +72,7 @@ class Program:
         token: whether a token of the API server is mounted.
         secret: whose keys become environment variables.
         volumes: besides /tmp and the claims: volume and where it is mounted.
+        annotations: of the pod, besides the user's.
         container: further fields of the container, such as ports and probes.
         pod: further fields of the pod, such as restartPolicy.
 
@@ -87,6 +88,7 @@ class Program:
     claims: Sequence[Claim] = ()
     volumes: Sequence[tuple[dict[str, Any], str]] = ()
     labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
     container: dict[str, Any] = field(default_factory=dict)
     pod: dict[str, Any] = field(default_factory=dict)
 
@@ -130,7 +132,10 @@ def pod_template(blueprint: Blueprint, program: Program, plumbing: PodSettings) 
     if one_node:
         marks[ONE_NODE] = name
     return {
-        "metadata": {"labels": marks, "annotations": given.get("annotations", {})},
+        "metadata": {
+            "labels": marks,
+            "annotations": {**program.annotations, **given.get("annotations", {})},
+        },
         "spec": spec,
     }
 

@@ -34,6 +34,13 @@ GRACE_SECONDS = 40
 START_SECONDS = 300
 """A container may take so long to start its server; the model may take longer."""
 
+SCRAPED = {
+    "prometheus.io/scrape": "true",
+    "prometheus.io/port": str(SERVING_PORT),
+    "prometheus.io/path": "/metrics",
+}
+"""By which many scrape configurations find a pod."""
+
 RESOURCES = {
     "requests": {"cpu": "100m", "memory": "512Mi"},
     "limits": {"memory": "2Gi"},
@@ -171,6 +178,7 @@ def _program(blueprint: Blueprint, track: Track, version: str) -> Program:
         claims=log_claims(blueprint),
         volumes=volumes,
         labels={VERSION: version},
+        annotations=SCRAPED if blueprint.settings.scrape_annotations else {},
         container={
             "terminationMessagePolicy": "FallbackToLogsOnError",
             "ports": [{"name": "http", "containerPort": SERVING_PORT, "protocol": "TCP"}],

@@ -1,6 +1,7 @@
 """The objects of a track."""
 
 import json
+from dataclasses import replace
 
 from housing_core.tasks import ServingTask
 from housing_operator.resources.children import children
@@ -167,3 +168,22 @@ def test_several_replicas_have_a_disruption_budget_and_one_has_none():
 def test_a_track_without_a_version_has_nothing():
     bodies = built(serving(staging=None))
     assert not [b for b in bodies if "staging" in b["metadata"]["name"]]
+
+
+def test_pods_are_marked_for_scrapers_when_asked_for_and_the_users_own_marks_win():
+    plumbing = {"production": {"annotations": {"prometheus.io/path": "/other", "a": "b"}}}
+    plain = blueprint(serving=plumbing)
+    marked = replace(plain, settings=replace(plain.settings, scrape_annotations=True))
+    found = [
+        pod_of(only(children(one, serving()), "Deployment", "istanbul-production"))["metadata"]
+        for one in (plain, marked)
+    ]
+    assert [one["annotations"] for one in found] == [
+        {"prometheus.io/path": "/other", "a": "b"},
+        {
+            "prometheus.io/scrape": "true",
+            "prometheus.io/port": "8080",
+            "prometheus.io/path": "/other",
+            "a": "b",
+        },
+    ]

@@ -22,6 +22,12 @@ def test_namespaces_are_named_with_commas():
     assert settings.watched_namespaces == ("a", "b")
 
 
+def test_serving_pods_are_marked_for_scrapers_when_asked_for():
+    assert not Settings.from_environment(COMPLETE).scrape_annotations
+    asked = {**COMPLETE, "HOUSING_SCRAPE_ANNOTATIONS": "true"}
+    assert Settings.from_environment(asked).scrape_annotations
+
+
 @pytest.mark.parametrize("variable", COMPLETE)
 def test_a_missing_variable_is_named(variable):
     environment = {name: value for name, value in COMPLETE.items() if name != variable}
@@ -36,6 +42,7 @@ def test_a_missing_variable_is_named(variable):
         ("MLFLOW_TRACKING_URI", "http://mlflow:port", "give an http:// or https:// address"),
         ("MLFLOW_TRACKING_URI", "http://", "give an http:// or https:// address"),
         ("HOUSING_IMAGE_PULL_POLICY", "Sometimes", "Always, IfNotPresent, Never"),
+        ("HOUSING_SCRAPE_ANNOTATIONS", "yes", "give true or false"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_shown(variable, value, message):
