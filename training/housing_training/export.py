@@ -5,6 +5,9 @@ which value; what was not seen in training goes to a last position that no tree 
 forest is one TreeEnsemble (ai.onnx.ml 5) with one output per tree: which of the few distinct class
 distributions its leaf holds. Nearly all leaves of a fully grown tree are pure, so this is a
 quarter of the size of weights per class.
+
+Most of the time of an answer goes into fetching nodes and features from memory, so `_Layout` puts
+together there what is used together.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ IR_VERSION = 10
 """With these ONNX Runtime 1.20 and newer load the graph."""
 
 _SUM = 1
-_LESS_OR_EQUAL = 0
+_GREATER = 3
 
 Array = np.ndarray[Any, Any]
 
@@ -69,8 +72,9 @@ def export_graph(
     """
     graph = _Graph()
     inputs = {column.name: Schema.input_name(i) for i, column in enumerate(columns.inputs)}
-    _add_features(graph, encoder, inputs)
-    _add_forest(graph, forest)
+    layout = _lay_out(forest, encoder.width)
+    _add_features(graph, encoder, inputs, layout)
+    _add_forest(graph, forest, layout)
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
@@ -106,57 +110,92 @@ def round_down(thresholds: Array) -> np.ndarray[Any, np.dtype[np.float32]]:
     return np.where(above, np.nextafter(rounded, np.float32(-np.inf)), rounded)
 
 
-def _add_features(graph: _Graph, encoder: Encoder, inputs: Mapping[str, str]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How the graph's features stand in memory; the answers do not depend on it.
+
+    ONNX Runtime keeps the node of the "false" branch right behind its parent and tests fastest
+    when all nodes compare in one way. So every node asks "greater?", and a feature whose rows
+    mostly would say yes is stored negated: most steps then go to the neighbour.
+
+    Attributes:
+        position: (width + 1,) place of each of the encoder's features, the most asked first; the
+            last belongs to what was not seen in training.
+        sign: (width + 1,) 1, or -1 for a feature that is stored negated.
+
+    """
+
+    position: Array
+    sign: Array
+
+
+def _lay_out(forest: RandomForestClassifier, width: int) -> _Layout:
+    asked, leaning = np.zeros(width + 1), np.zeros(width + 1)
+    for estimator in forest.estimators_:
+        tree = estimator.tree_
+        inner = np.flatnonzero(tree.children_left >= 0)
+        left, right = (
+            tree.n_node_samples[children[inner]].astype(float)
+            for children in (tree.children_left, tree.children_right)
+        )
+        np.add.at(asked, tree.feature[inner], left + right)
+        np.add.at(leaning, tree.feature[inner], left - right)
+    position = np.empty(width + 1, np.int64)
+    position[np.argsort(-asked, kind="stable")] = np.arange(width + 1)
+    return _Layout(position, np.where(leaning < 0, -1, 1).astype(np.float32))
+
+
+@dataclass
+class _Features:
+    """What the feature matrix is made of: each part says at which positions it adds which values."""
+
+    graph: _Graph
+    encoder: Encoder
+    inputs: Mapping[str, str]
+    layout: _Layout
+    positions: list[str] = field(default_factory=list)
+    values: list[str] = field(default_factory=list)
+
+
+def _add_features(
+    graph: _Graph, encoder: Encoder, inputs: Mapping[str, str], layout: _Layout
+) -> None:
     """Make `features` (rows, width + 1) of the inputs."""
     first = next(iter(inputs.values()))
+    features = _Features(graph, encoder, inputs, layout)
     graph.add("Shape", [first], "row_count", start=0, end=1)
-    positions: list[str] = []
-    values: list[str] = []
     if encoder.medians:
-        _add_numbers(graph, encoder, inputs, positions, values)
-    position = len(encoder.medians) + len(encoder.indicators)
-    for name, categories in encoder.categories.items():
-        column = inputs[name]
-        graph.add(
-            "LabelEncoder",
-            [column],
-            f"{column}_position",
-            domain="ai.onnx.ml",
-            keys_strings=list(categories),
-            values_int64s=list(range(position, position + len(categories))),
-            default_int64=encoder.width,
-        )
-        positions.append(f"{column}_position")
-        position += len(categories)
+        _add_numbers(features)
     if encoder.categories:
-        _add_ones(graph, len(encoder.categories), values)
+        _add_categories(features)
     if encoder.hashed:
-        _add_hashed(graph, encoder, inputs, positions, values)
+        _add_hashed(features)
     graph.constant("feature_count", np.array([encoder.width + 1], np.int64))
     graph.add("Concat", ["row_count", "feature_count"], "features_shape", axis=0)
     graph.add("ConstantOfShape", ["features_shape"], "zeros")
+    signs = np.empty_like(layout.sign)
+    signs[layout.position] = layout.sign
+    positions = graph.concat(features.positions, "positions")
+    values = graph.concat(features.values, "values")
+    graph.add("Gather", [graph.constant("signs", signs), positions], "signs_there")
+    graph.add("Mul", [values, "signs_there"], "signed_values")
     graph.add(
         "ScatterElements",
-        ["zeros", graph.concat(positions, "positions"), graph.concat(values, "values")],
+        ["zeros", positions, "signed_values"],
         "features",
         axis=1,
         reduction="add",
     )
 
 
-def _add_numbers(
-    graph: _Graph,
-    encoder: Encoder,
-    inputs: Mapping[str, str],
-    positions: list[str],
-    values: list[str],
-) -> None:
+def _add_numbers(features: _Features) -> None:
     """Numbers with the median for missing ones, and what was missing."""
+    graph, encoder, inputs = features.graph, features.encoder, features.inputs
     names = list(encoder.medians)
     numbers = graph.concat([inputs[name] for name in names], "numbers")
     medians = np.array([list(encoder.medians.values())], np.float32)
     graph.add("IsNaN", [numbers], "numbers_missing")
-    values.append(
+    features.values.append(
         graph.add(
             "Where",
             ["numbers_missing", graph.constant("medians", medians), numbers],
@@ -172,44 +211,69 @@ def _add_numbers(
             "indicators_bool",
             axis=1,
         )
-        values.append(graph.add("Cast", ["indicators_bool"], "indicators", to=TensorProto.FLOAT))
+        features.values.append(
+            graph.add("Cast", ["indicators_bool"], "indicators", to=TensorProto.FLOAT)
+        )
         count += len(indicated)
-    graph.constant("numbers_at", np.arange(count, dtype=np.int64)[np.newaxis, :])
+    graph.constant("numbers_at", features.layout.position[np.newaxis, :count])
     graph.constant("numbers_count", np.array([count], np.int64))
     graph.add("Concat", ["row_count", "numbers_count"], "numbers_shape", axis=0)
-    positions.append(graph.add("Expand", ["numbers_at", "numbers_shape"], "numbers_position"))
+    features.positions.append(
+        graph.add("Expand", ["numbers_at", "numbers_shape"], "numbers_position")
+    )
 
 
-def _add_ones(graph: _Graph, count: int, values: list[str]) -> None:
-    graph.constant("categories_count", np.array([count], np.int64))
+def _add_categories(features: _Features) -> None:
+    """A one at the place of each column's category; one lookup of `<column> <category>` for all."""
+    graph, encoder, inputs = features.graph, features.encoder, features.inputs
+    prefixes = [f"{number}{CROSS_SEPARATOR}" for number in range(len(encoder.categories))]
+    keys = [
+        prefix + category
+        for prefix, categories in zip(prefixes, encoder.categories.values(), strict=True)
+        for category in categories
+    ]
+    first = len(encoder.medians) + len(encoder.indicators)
+    graph.constant("category_prefixes", np.array(prefixes, dtype=object))
+    texts = graph.concat([inputs[name] for name in encoder.categories], "categories")
+    graph.add("StringConcat", ["category_prefixes", texts], "category_keys")
+    graph.add(
+        "LabelEncoder",
+        ["category_keys"],
+        "categories_position",
+        domain="ai.onnx.ml",
+        keys_strings=keys,
+        values_int64s=features.layout.position[first : first + len(keys)].tolist(),
+        default_int64=int(features.layout.position[encoder.width]),
+    )
+    features.positions.append("categories_position")
+    graph.constant("categories_count", np.array([len(encoder.categories)], np.int64))
     graph.add("Concat", ["row_count", "categories_count"], "categories_shape", axis=0)
     one = numpy_helper.from_array(np.ones(1, np.float32))
-    values.append(graph.add("ConstantOfShape", ["categories_shape"], "ones", value=one))
+    features.values.append(graph.add("ConstantOfShape", ["categories_shape"], "ones", value=one))
 
 
-def _add_hashed(
-    graph: _Graph,
-    encoder: Encoder,
-    inputs: Mapping[str, str],
-    positions: list[str],
-    values: list[str],
-) -> None:
+def _add_hashed(features: _Features) -> None:
     """`name=value` of columns and crosses → bucket and sign, as scikit-learn's FeatureHasher."""
+    graph, encoder, inputs = features.graph, features.encoder, features.inputs
     texts = []
     graph.constant("separator", np.array([CROSS_SEPARATOR], dtype=object))
-    for number, hashed in enumerate(encoder.hashed):
-        text = graph.constant(f"hashed_{number}_name", np.array([f"{hashed.name}="], dtype=object))
-        for place, name in enumerate(hashed.columns):
+    for count in sorted({len(hashed.columns) for hashed in encoder.hashed}):
+        alike = [hashed for hashed in encoder.hashed if len(hashed.columns) == count]
+        names = np.array([f"{hashed.name}=" for hashed in alike], dtype=object)
+        text = graph.constant(f"hashed_{count}_names", names)
+        for place in range(count):
             if place:
                 text = graph.add(
-                    "StringConcat", [text, "separator"], f"hashed_{number}_{place}_before"
+                    "StringConcat", [text, "separator"], f"hashed_{count}_{place}_before"
                 )
-            text = graph.add("StringConcat", [text, inputs[name]], f"hashed_{number}_{place}")
+            parts = [inputs[hashed.columns[place]] for hashed in alike]
+            column = graph.concat(parts, f"hashed_{count}_{place}_parts")
+            text = graph.add("StringConcat", [text, column], f"hashed_{count}_{place}")
         texts.append(text)
     if not any(len(hashed.columns) > 1 for hashed in encoder.hashed):
         del graph.constants["separator"]
-    table = np.full(encoder.buckets, encoder.width, np.int64)
-    table[encoder.used] = encoder.first_bucket + np.arange(len(encoder.used))
+    table = np.full(encoder.buckets, features.layout.position[encoder.width], np.int64)
+    table[encoder.used] = features.layout.position[encoder.first_bucket : encoder.width]
     graph.add(
         "MurmurHash3",
         [graph.concat(texts, "hashed")],
@@ -222,20 +286,20 @@ def _add_hashed(
     graph.add("Abs", ["hashes"], "hashes_absolute")
     graph.constant("buckets", np.array(encoder.buckets, np.int64))
     graph.add("Mod", ["hashes_absolute", "buckets"], "bucket")
-    positions.append(
+    features.positions.append(
         graph.add("Gather", [graph.constant("bucket_table", table), "bucket"], "bucket_position")
     )
     graph.constant("zero", np.array(0, np.int64))
     graph.constant("minus", np.array(-1, np.float32))
     graph.constant("plus", np.array(1, np.float32))
     graph.add("Less", ["hashes", "zero"], "negative")
-    values.append(graph.add("Where", ["negative", "minus", "plus"], "sign"))
+    features.values.append(graph.add("Where", ["negative", "minus", "plus"], "sign"))
 
 
-def _add_forest(graph: _Graph, forest: RandomForestClassifier) -> None:
+def _add_forest(graph: _Graph, forest: RandomForestClassifier, layout: _Layout) -> None:
     """`features` → leaf of each tree → its class distribution → mean over the trees."""
     leaves = _number_leaves(forest)
-    graph.nodes.append(_tree_ensemble(forest, leaves))
+    graph.nodes.append(_tree_ensemble(forest, leaves, layout))
     table = np.array(list(leaves.distributions), np.float64)
     graph.add("Cast", ["leaf_numbers"], "leaf", to=TensorProto.INT32)
     # float64, as in scikit-learn: what is a tie there is a tie here.
@@ -270,7 +334,9 @@ def _number_leaves(forest: RandomForestClassifier) -> _Leaves:
     return leaves
 
 
-def _tree_ensemble(forest: RandomForestClassifier, leaves: _Leaves) -> onnx.NodeProto:
+def _tree_ensemble(
+    forest: RandomForestClassifier, leaves: _Leaves, layout: _Layout
+) -> onnx.NodeProto:
     """All trees in one operator; tree t adds the number of its leaf to target t."""
     parts: dict[str, list[Array]] = {}
     roots: list[int] = []
@@ -288,22 +354,29 @@ def _tree_ensemble(forest: RandomForestClassifier, leaves: _Leaves) -> onnx.Node
         roots.append(nodes)
         if len(inner) == 0:
             # A tree of one leaf: the operator wants a node, so both sides lead to that leaf.
+            inner = np.zeros(1, np.int64)
             left = right = np.zeros(1, np.int64)
-            is_leaf, at = np.ones(1, bool), np.zeros(1, np.int64)
-            feature, threshold = np.zeros(1, np.int64), np.zeros(1)
+            feature, threshold = np.zeros(1, np.int64), np.zeros(1, np.float32)
         else:
             left, right = tree.children_left[inner], tree.children_right[inner]
-            at = np.where(is_leaf, np.cumsum(is_leaf) - 1, np.cumsum(~is_leaf) - 1)
-            feature, threshold = tree.feature[inner], tree.threshold[inner]
-        for side, child in (("true", left), ("false", right)):
+            feature, threshold = tree.feature[inner], round_down(tree.threshold[inner])
+        # Leaves of one tree that have one distribution are one leaf.
+        held, which = np.unique(numbers[is_leaf], return_inverse=True)
+        at = nodes + np.cumsum(~is_leaf) - 1
+        at[is_leaf] = leaf_count + which
+        negated = layout.sign[feature] < 0
+        # Of -x, "x <= t goes left" is: what is greater than the float32 before -t does.
+        before = np.nextafter(-threshold, np.float32(-np.inf))
+        append("nodes_splits", np.where(negated, before, threshold))
+        append("nodes_featureids", layout.position[feature])
+        greater, other = np.where(negated, left, right), np.where(negated, right, left)
+        for side, child in (("true", greater), ("false", other)):
             append(f"nodes_{side}leafs", is_leaf[child])
-            append(f"nodes_{side}nodeids", at[child] + np.where(is_leaf[child], leaf_count, nodes))
-        append("nodes_featureids", feature)
-        append("nodes_splits", round_down(threshold))
-        append("leaf_weights", numbers[is_leaf].astype(np.float32))
-        append("leaf_targetids", np.full(int(is_leaf.sum()), target))
-        nodes += len(left)
-        leaf_count += int(is_leaf.sum())
+            append(f"nodes_{side}nodeids", at[child])
+        append("leaf_weights", held.astype(np.float32))
+        append("leaf_targetids", np.full(len(held), target))
+        nodes += len(inner)
+        leaf_count += len(held)
     joined = {name: np.concatenate(values) for name, values in parts.items()}
     node = helper.make_node(
         "TreeEnsemble",
@@ -314,7 +387,7 @@ def _tree_ensemble(forest: RandomForestClassifier, leaves: _Leaves) -> onnx.Node
         aggregate_function=_SUM,
         post_transform=0,
         tree_roots=roots,
-        nodes_modes=numpy_helper.from_array(np.full(nodes, _LESS_OR_EQUAL, np.uint8)),
+        nodes_modes=numpy_helper.from_array(np.full(nodes, _GREATER, np.uint8)),
         nodes_splits=numpy_helper.from_array(joined.pop("nodes_splits")),
         leaf_weights=numpy_helper.from_array(joined.pop("leaf_weights")),
     )

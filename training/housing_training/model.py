@@ -23,7 +23,7 @@ import pandas as pd
 
 FORMAT = 1
 GOLDEN_TOLERANCE = 1e-5
-BATCH_ROWS = 1024
+BATCH_ROWS = 128
 
 
 class HousingClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow has no types
