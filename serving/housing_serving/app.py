@@ -38,6 +38,7 @@ from housing_serving.problems import Problem
 from housing_serving.readiness import Readiness, health, readiness
 from housing_serving.request_bodies import SMALL_BYTES, RequestBodies
 from housing_serving.request_context import PREDICT_PATH, RequestContext
+from housing_serving.routes.batch import batch_routes
 from housing_serving.routes.explain import explain_routes
 from housing_serving.routes.feedback import feedback_routes
 from housing_serving.routes.model import model_routes
@@ -159,6 +160,7 @@ def create_app(service: Service) -> ASGIApp:
     )
     _add_routes(app, service)
     app.include_router(model_routes(task, lambda: service.loader.serving))
+    app.include_router(batch_routes(service))
     app.include_router(explain_routes(service))
     app.include_router(feedback_routes(service))
     app.include_router(open_inference_routes(service))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -71,6 +73,8 @@ def describe_api(document: dict[str, Any], serving: Serving, task: ServingTask) 
             mode="json", by_alias=True
         )
         _inference_examples(paths, serving.model)
+        batch = paths["/predict/batch"]["post"]["requestBody"]["content"]
+        batch["text/csv"]["example"] = _csv_example(serving.model)
 
 
 def _listings(model: Model | None, most: int) -> dict[str, Any]:
@@ -81,6 +85,15 @@ def _listings(model: Model | None, most: int) -> dict[str, Any]:
     if model is not None:
         content["examples"] = _request_examples(model)
     return {"required": True, "content": {"application/json": content}}
+
+
+def _csv_example(model: Model) -> str:
+    names = [column.name for column in model.schema.columns]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(golden.row for golden in _fullest(model)[:EXAMPLES])
+    return text.getvalue()
 
 
 def _inference_examples(paths: dict[str, Any], model: Model) -> None:

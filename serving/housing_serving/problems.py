@@ -64,6 +64,8 @@ _TITLES = {
     "unsupported-media-type": "The body must be JSON",
     "no-model": "No model is loaded",
     "busy": "Too many large requests at a time",
+    "invalid-file": "The file cannot be read",
+    "not-acceptable": "The answer has other formats",
     "invalid-inference": "The request is none of the Open Inference Protocol",
     "no-such-model": "Another model or version answers here",
     "feedback-off": "No feedback is taken here",
@@ -99,9 +101,14 @@ def listing_error(bad: BadField) -> str:
     """What is wrong with a listing, for a person."""
     if bad.field is None:
         return f"listing {bad.row} has the fields {shown(bad.value)}: give {bad.expected}"
+    return f"listing {bad.row}, {field_error(bad)}"
+
+
+def field_error(bad: BadField) -> str:
+    """What is wrong with a value, for a person."""
     return (
-        f"listing {bad.row}, field {bad.field!r}: {shown(bad.value)} is not "
-        f"{bad.expected}; correct it, or leave it out if it is not known"
+        f"field {bad.field!r}: {shown(bad.value)} is not {bad.expected}; correct it, or leave it "
+        "out if it is not known"
     )
 
 

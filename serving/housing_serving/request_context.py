@@ -16,7 +16,12 @@ from housing_serving.tracing import Tracing
 
 REQUEST_ID_HEADER = "x-request-id"
 PREDICT_PATH = "/predict"
-COUNTED_ROUTES = {PREDICT_PATH: "predict", "/feedback": "feedback", "/explain": "explain"}
+COUNTED_ROUTES = {
+    PREDICT_PATH: "predict",
+    "/predict/batch": "batch",
+    "/feedback": "feedback",
+    "/explain": "explain",
+}
 _INFER = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/infer")
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")

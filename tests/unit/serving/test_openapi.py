@@ -63,6 +63,8 @@ def test_every_example_of_a_request_is_answered(api: ApiClient) -> None:
         for method, operation in operations.items():
             content = operation.get("requestBody", {}).get("content", {})
             for media_type, described in content.items():
+                if media_type.endswith("parquet"):
+                    continue  # nothing that a page could show
                 examples = [e["value"] for e in described.get("examples", {}).values()]
                 examples += [described["example"]] if "example" in described else []
                 assert examples, (path, media_type)
