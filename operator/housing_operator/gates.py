@@ -144,6 +144,8 @@ def production_gate(track: TrackState, version: str) -> Gate:
 
 
 def _why_not(track: TrackState) -> str:
+    if track.paused:
+        return f": {track.message}"
     for pod in track.pods:
         reason = pod.message or (pod.health.message if pod.health else "")
         if reason:

@@ -81,14 +81,17 @@ class TrackState:
 
     Attributes:
         pinned_version: that the Deployment's template carries; None when there is no Deployment.
-        rolled_out: the Deployment controller has seen this generation, every replica is updated
-            and available, and no old one is left.
+        replicas: how many pods have to answer; of an autoscaled track its least number.
+        rolled_out: the Deployment controller has seen this generation, as many pods as have to
+            are updated and available, and no old one is left.
+        paused: a person holds its rollouts back.
         pods: that are not being deleted.
     """
 
     pinned_version: str | None = None
     replicas: int = 0
     rolled_out: bool = False
+    paused: bool = False
     message: str = ""
     pods: tuple[PodState, ...] = ()
 

@@ -24,7 +24,8 @@ from housing_operator.views import answers_for, is_serving, is_waiting, job_stat
 
 CHILD_KINDS = (
     *("ServiceAccount", "Role", "RoleBinding", "NetworkPolicy", "PersistentVolumeClaim"),
-    *("ConfigMap", "Service", "Deployment", "PodDisruptionBudget", "CronJob"),
+    *("ConfigMap", "Service", "Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget"),
+    "CronJob",
 )
 """What `resources.children` makes, and so what is looked for to repair and to delete."""
 
@@ -107,6 +108,7 @@ class Observer:
                 [pod for pod in pods if is_serving(pod, track)],
                 healths,
                 warnings,
+                children.get(("HorizontalPodAutoscaler", track_name(name, track))),
             )
             for track in TRACKS
         }

@@ -19,6 +19,7 @@ from housing_operator.gates import (
     online_gates,
     production_gate,
 )
+from housing_operator.observation import TrackState
 
 
 def follow_aliases(draft: Draft) -> None:
@@ -123,7 +124,7 @@ def _pass_staging(draft: Draft, candidate: Candidate) -> list[Gate]:
         if approval:
             draft.normal("ApprovalNeeded", approval_message(draft, candidate.version))
     else:
-        _roll_back_when_late(draft, candidate, gates)
+        _roll_back_when_late(draft, candidate, draft.observation.staging, gates)
     return gates
 
 
@@ -150,7 +151,7 @@ def approval_message(draft: Draft, version: str) -> str:
 def _roll_out(draft: Draft, candidate: Candidate) -> list[Gate]:
     gate = production_gate(draft.observation.production, candidate.version)
     if not gate.passed:
-        _roll_back_when_late(draft, candidate, [gate])
+        _roll_back_when_late(draft, candidate, draft.observation.production, [gate])
         return [gate]
     draft.move_alias("production", candidate.version)
     _pin(draft, "production", candidate.version)
@@ -160,8 +161,14 @@ def _roll_out(draft: Draft, candidate: Candidate) -> list[Gate]:
     return [gate]
 
 
-def _roll_back_when_late(draft: Draft, candidate: Candidate, gates: list[Gate]) -> None:
+def _roll_back_when_late(
+    draft: Draft, candidate: Candidate, track: TrackState, gates: list[Gate]
+) -> None:
     """A gate that is not passed for too long sends the version back."""
+    if track.paused:
+        # A person holds the pods back: that time is not held against the version.
+        _touch(draft, candidate)
+        return
     timeout = draft.spec.promotion.gates.rollout_timeout
     due = parse_time(candidate.since) + parse_duration(timeout)
     if draft.now < due:

@@ -146,8 +146,11 @@ class Reconciler:
         steps: list[Callable[[], Awaitable[None]]] = []
         model = seen.observation.model
         if plan.spec is not None:
-            blueprint = Blueprint(model, plan.spec, self._settings, seen.many_nodes)
             live = seen.observation.children
+            deployments = {
+                name: body for (kind, name), body in live.items() if kind == "Deployment"
+            }
+            blueprint = Blueprint(model, plan.spec, self._settings, seen.many_nodes, deployments)
             todo = changes(children(blueprint, plan), live, model.uid)
             steps += [partial(self._apply, model, live, body) for body in todo.apply]
             steps += [partial(self._delete, model, body) for body in todo.delete]
@@ -155,7 +158,7 @@ class Reconciler:
         for step in steps:
             try:
                 await step()
-            except KubeUnavailableError:
+            except (KubeUnavailableError, ConflictError):
                 raise
             except RegistryUnavailableError as error:
                 # The next look at MLflow says so in the conditions.
@@ -176,6 +179,10 @@ class Reconciler:
                 f"{kind} {model.namespace}/{name} is there and does not belong to this "
                 "HousingModel: delete it, or name the HousingModel otherwise"
             )
+        if kind == "Deployment" and found is not None:
+            # What an autoscaler has written since is not undone.
+            version = found["metadata"]["resourceVersion"]
+            body = {**body, "metadata": {**body["metadata"], "resourceVersion": version}}
         await self._kube.apply(body)
         metrics.WRITES.labels(kind, "apply").inc()
 

@@ -67,6 +67,7 @@ def track_state(
     pods: Sequence[Body],
     healths: Mapping[str, ServingHealth],
     warnings: Mapping[str, str] = NOTHING_SAID,
+    autoscaler: Body | None = None,
 ) -> TrackState:
     """A track with its pods.
 
@@ -75,6 +76,7 @@ def track_state(
         pods: of this track.
         healths: by the pod's name, the answers to GET /health.
         warnings: by the pod's name, the newest Warning about it among the Events.
+        autoscaler: the HorizontalPodAutoscaler; None for a track of a fixed size.
 
     """
     states = tuple(
@@ -86,15 +88,22 @@ def track_state(
         return TrackState(pods=states)
     spec, status = deployment["spec"], deployment.get("status", {})
     replicas = spec.get("replicas", 1)
-    counts = [status.get(key, 0) for key in ("replicas", "updatedReplicas", "availableReplicas")]
+    if autoscaler is not None:
+        # What comes on top comes and goes with the load, and the cluster may have no room for it.
+        replicas = min(replicas, autoscaler["spec"].get("minReplicas", 1))
+    present, updated, available = (
+        status.get(key, 0) for key in ("replicas", "updatedReplicas", "availableReplicas")
+    )
     return TrackState(
         pinned_version=spec["template"]["metadata"].get("labels", {}).get(VERSION),
         replicas=replicas,
         rolled_out=(
             status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
-            and counts == [replicas] * 3
+            and present == updated
+            and available >= replicas
         ),
-        message=_deployment_trouble(status),
+        paused=spec.get("paused", False),
+        message=_deployment_trouble(deployment),
         pods=states,
     )
 
@@ -182,9 +191,15 @@ def _pod_state(pod: Body, health: ServingHealth | None, warnings: Mapping[str, s
     )
 
 
-def _deployment_trouble(status: Body) -> str:
-    """What keeps a Deployment from making its pods: a quota, or an admission policy."""
-    for condition in status.get("conditions", []):
+def _deployment_trouble(deployment: Body) -> str:
+    """What keeps a Deployment from making its pods: a person, a quota, or an admission policy."""
+    if deployment["spec"].get("paused", False):
+        metadata = deployment["metadata"]
+        return (
+            f"the Deployment is paused: kubectl -n {metadata['namespace']} "
+            f"rollout resume deployment/{metadata['name']}"
+        )
+    for condition in deployment.get("status", {}).get("conditions", []):
         if (condition["type"], condition["status"]) == ("ReplicaFailure", "True"):
             return _cut(f"{condition.get('reason', '')}: {condition.get('message', '')}")
     return ""

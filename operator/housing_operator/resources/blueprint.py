@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from housing_core.api import HousingModelSpec, PodSettings
 from housing_operator.observation import Model
@@ -18,6 +20,7 @@ class Blueprint:
         model: the HousingModel that owns the objects.
         spec: its checked spec.
         settings: the operator's.
+        deployments: live ones by name, with who set which of their fields.
         many_nodes: claims of the namespace that several nodes can mount at a time; pods that
             mount any other stay on one node.
 
@@ -27,6 +30,7 @@ class Blueprint:
     spec: HousingModelSpec
     settings: Settings
     many_nodes: frozenset[str] = frozenset()
+    deployments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

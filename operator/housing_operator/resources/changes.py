@@ -22,6 +22,7 @@ _SUFFIXES = {
     **{suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTPE", 1)},
     **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", 1)},
 }
+_OF_QUANTITIES = ("requests", "limits", "averageValue")
 _QUANTITY = re.compile(r"([+-]?[0-9.]+)([A-Za-z]*)")
 
 
@@ -90,7 +91,7 @@ def _differs(desired: Any, live: Any, *, quantities: bool) -> bool:
             _differs(
                 value,
                 live.get(key),
-                quantities=quantities or key in ("requests", "limits"),
+                quantities=quantities or key in _OF_QUANTITIES,
             )
             for key, value in desired.items()
         )

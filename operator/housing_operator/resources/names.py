@@ -23,7 +23,7 @@ def training_job_name(model: str, key: str, attempt: int) -> str:
 
 
 def track_name(model: str, track: Track) -> str:
-    """Name of a track's Deployment, Service and PodDisruptionBudget."""
+    """Name of a track's Deployment, Service, PodDisruptionBudget and HorizontalPodAutoscaler."""
     return f"{model}-{track}"
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from housing_core.api import PodSettings
 from housing_core.tasks import ENVIRONMENT_VARIABLE
 from housing_operator.resources.blueprint import Blueprint
-from housing_operator.resources.labels import ONE_NODE, labels
+from housing_operator.resources.labels import ONE_NODE, labels, selector
 from housing_operator.resources.names import Component, Track, component_name
 
 CLAIMS_FOLDER = "/mnt/claims"
@@ -92,12 +92,16 @@ class Program:
     container: dict[str, Any] = field(default_factory=dict)
     pod: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def one_node(self) -> bool:
+        """Whether all pods of the model that mount such claims stay together."""
+        return any(claim.one_node for claim in self.claims)
+
 
 def pod_template(blueprint: Blueprint, program: Program, plumbing: PodSettings) -> dict[str, Any]:
     """The template of a Deployment or Job."""
     name, settings = blueprint.name, blueprint.settings
     given = plumbing.pod_settings()
-    one_node = any(claim.one_node for claim in program.claims)
     volumes, mounts = _volumes(program)
     container = {
         "name": program.component,
@@ -126,10 +130,13 @@ def pod_template(blueprint: Blueprint, program: Program, plumbing: PodSettings) 
     for key in ("nodeSelector", "tolerations", "imagePullSecrets"):
         if given.get(key):
             spec[key] = given[key]
-    if one_node:
+    if program.one_node:
         spec["affinity"] = _one_node(name)
+    elif program.track is not None:
+        pods = selector(name, program.component, program.track)
+        spec["topologySpreadConstraints"] = _spread(pods)
     marks = {**labels(name, program.component, program.track), **program.labels}
-    if one_node:
+    if program.one_node:
         marks[ONE_NODE] = name
     return {
         "metadata": {
@@ -166,6 +173,21 @@ def _environment(program: Program, given: dict[str, Any], mlflow: str) -> list[d
     variables = {n: {"name": n, "value": value.replace("$", "$$")} for n, value in own.items()}
     variables |= {variable["name"]: variable for variable in given.get("env", [])}
     return list(variables.values())
+
+
+def _spread(pods: dict[str, str]) -> list[dict[str, Any]]:
+    """Over nodes and zones where there are several; one node takes them all rather than none."""
+    return [
+        {
+            "maxSkew": 1,
+            "topologyKey": key,
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": pods},
+            # Those of a version that is going do not count.
+            "matchLabelKeys": ["pod-template-hash"],
+        }
+        for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
+    ]
 
 
 def _one_node(model: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One track of serving: Deployment, Service, policy and PodDisruptionBudget, and the claim behind."""
+"""One track of serving: its Deployment and what belongs to it, and the claim behind both tracks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from housing_core.api import ServingTrack
 from housing_core.api.pods import SecretKeyReference
 from housing_core.tasks import ServingPolicy, ServingTask
 from housing_operator.actions import ServingPlan
+from housing_operator.resources.autoscaling import autoscaler, replicas_to_apply
 from housing_operator.resources.blueprint import Blueprint
 from housing_operator.resources.labels import VERSION, labels, selector
 from housing_operator.resources.names import (
@@ -100,6 +101,7 @@ def track_objects(
     metadata = {"name": name, "labels": labels(blueprint.name, "serving", track)}
     port = {"name": "http", "port": SERVING_PORT, "targetPort": "http", "protocol": "TCP"}
     program = _program(blueprint, track, plan.version)
+    replicas = replicas_to_apply(block, blueprint.deployments.get(name))
     objects: list[dict[str, Any]] = [
         {
             "apiVersion": "v1",
@@ -118,7 +120,7 @@ def track_objects(
             "kind": "Deployment",
             "metadata": metadata,
             "spec": {
-                "replicas": block.replicas,
+                **({} if replicas is None else {"replicas": replicas}),
                 "revisionHistoryLimit": 2,
                 "selector": {"matchLabels": pods},
                 # No old pod goes until a new one answers with the pinned version.
@@ -130,16 +132,29 @@ def track_objects(
             },
         },
     ]
-    if block.replicas > 1:
-        objects.append(
-            {
-                "apiVersion": "policy/v1",
-                "kind": "PodDisruptionBudget",
-                "metadata": metadata,
-                "spec": {"maxUnavailable": 1, "selector": {"matchLabels": pods}},
-            }
-        )
+    if block.autoscaling is not None:
+        objects.append(autoscaler(metadata, block.autoscaling))
+    if not program.one_node:
+        objects.append(_disruption_budget(metadata, pods))
     return objects
+
+
+def _disruption_budget(metadata: dict[str, Any], pods: dict[str, str]) -> dict[str, Any]:
+    """One pod at a time leaves a node that is drained, and one that is not ready at any time.
+
+    Also for a single pod, which such a budget lets go: one that keeps it would block the drain for
+    ever. So would any budget for pods that cannot be anywhere but on that node.
+    """
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": metadata,
+        "spec": {
+            "maxUnavailable": 1,
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": pods},
+        },
+    }
 
 
 def _program(blueprint: Blueprint, track: Track, version: str) -> Program:

@@ -174,6 +174,8 @@ def test_what_is_going_is_neither_written_nor_deleted_again():
         ({"limits": {"memory": "1024Mi"}}, {"limits": {"memory": "1Gi"}}, False),
         ({"limits": {"memory": "1G"}}, {"limits": {"memory": "1Gi"}}, True),
         ({"limits": {"memory": "1Gi"}}, {"limits": {"memory": "2Gi"}}, True),
+        ({"averageValue": "1500"}, {"averageValue": "1500"}, False),
+        ({"averageValue": "1000"}, {"averageValue": "1k"}, False),
         ({"label": "1000m"}, {"label": "1"}, True),
     ],
 )

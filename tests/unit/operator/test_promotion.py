@@ -125,6 +125,22 @@ def test_a_failed_production_rollout_restores_version_and_aliases():
     assert world.status["history"][0]["event"] == "RolledBack"
 
 
+def test_a_rollout_that_a_person_pauses_is_not_held_against_the_version():
+    world = second_version(World().in_production())
+    world.step()
+    assert world.status["candidate"]["step"] == "Staging"
+    world.paused = True
+    world.settle()
+    for _ in range(3):
+        world.step(after=TIMEOUT)
+    assert world.status["candidate"]["version"] == "2"
+    assert not world.status.get("rejectedVersions")
+    world.paused = False
+    world.step()
+    world.settle()
+    assert world.status["production"]["version"] == "2"
+
+
 def test_a_rejected_version_is_not_tried_again():
     world = second_version(World().in_production(), champion_f1=0.9, challenger_f1=0.5)
     world.settle()

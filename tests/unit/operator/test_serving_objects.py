@@ -3,6 +3,8 @@
 import json
 from dataclasses import replace
 
+import pytest
+
 from housing_core.tasks import ServingTask
 from housing_operator.resources.children import children
 from tests.unit.operator.blueprints import (
@@ -13,6 +15,8 @@ from tests.unit.operator.blueprints import (
     pod_of,
     serving,
 )
+
+S3 = {"uri": "s3://bucket/log"}
 
 
 def built(plan=None, **blocks):
@@ -157,12 +161,32 @@ def test_the_feedback_token_is_a_mounted_folder_and_pods_start_without_it():
     }
 
 
-def test_several_replicas_have_a_disruption_budget_and_one_has_none():
-    assert not [b for b in built() if b["kind"] == "PodDisruptionBudget"]
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_a_drain_takes_one_pod_at_a_time_and_never_waits_for_ever(replicas):
+    bodies = built(serving={"production": {"replicas": replicas}, "predictionLog": S3})
+    assert only(bodies, "Deployment", "istanbul-production")["spec"]["replicas"] == replicas
+    budget = only(bodies, "PodDisruptionBudget", "istanbul-production")["spec"]
+    assert budget["maxUnavailable"] == 1
+    assert budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+
+
+def test_pods_that_have_to_be_on_one_node_have_no_budget_that_would_keep_them_there():
     bodies = built(serving={"production": {"replicas": 3}})
-    budget = only(bodies, "PodDisruptionBudget", "istanbul-production")
-    assert budget["spec"]["maxUnavailable"] == 1
-    assert only(bodies, "Deployment", "istanbul-production")["spec"]["replicas"] == 3
+    assert not [b for b in bodies if b["kind"] == "PodDisruptionBudget"]
+    pod = pod_of(only(bodies, "Deployment", "istanbul-production"))["spec"]
+    assert "topologySpreadConstraints" not in pod
+
+
+def test_pods_spread_over_nodes_and_zones_where_there_are_several():
+    deployment = only(built(serving={"predictionLog": S3}), "Deployment", "istanbul-production")
+    constraints = pod_of(deployment)["spec"]["topologySpreadConstraints"]
+    assert [c["topologyKey"] for c in constraints] == [
+        "kubernetes.io/hostname",
+        "topology.kubernetes.io/zone",
+    ]
+    for constraint in constraints:
+        assert constraint["whenUnsatisfiable"] == "ScheduleAnyway"
+        assert constraint["labelSelector"] == deployment["spec"]["selector"]
 
 
 def test_a_track_without_a_version_has_nothing():

@@ -190,6 +190,7 @@ def counts(replicas=1, updated=1, available=1, observed=2):
         (deployment(**counts(available=0)), False),
         (deployment(desired=3, **counts(3, 3, 3)), True),
         (deployment(desired=3, **counts(3, 3, 2)), False),
+        (deployment(desired=2, **counts(3, 3, 3)), True),
     ],
 )
 def test_a_rollout_has_finished_when_every_pod_is_new_and_available(body, rolled_out):
@@ -197,6 +198,36 @@ def test_a_rollout_has_finished_when_every_pod_is_new_and_available(body, rolled
     assert state.rolled_out is rolled_out
     assert state.pinned_version == "3"
     assert state.replicas == body["spec"]["replicas"]
+
+
+def autoscaler(least):
+    return {"spec": {"minReplicas": least, "maxReplicas": 10}}
+
+
+@pytest.mark.parametrize(
+    ("body", "rolled_out"),
+    [
+        pytest.param(deployment(desired=8, **counts(8, 8, 2)), True, id="no room for the rest"),
+        pytest.param(deployment(desired=8, **counts(8, 8, 1)), False, id="fewer than the least"),
+        pytest.param(deployment(desired=8, **counts(9, 8, 8)), False, id="an old one is left"),
+        pytest.param(deployment(desired=2, **counts(5, 5, 5)), True, id="scaling down"),
+        pytest.param(deployment(desired=1, **counts(1, 1, 1)), True, id="not yet at the least"),
+    ],
+)
+def test_an_autoscaled_rollout_has_finished_with_its_least_number_of_pods(body, rolled_out):
+    state = track_state(body, [], {}, autoscaler=autoscaler(2))
+    assert state.rolled_out is rolled_out
+    assert state.replicas == min(2, body["spec"]["replicas"])
+
+
+def test_a_paused_deployment_says_how_to_resume_it():
+    body = deployment(**counts())
+    body["spec"]["paused"] = True
+    state = track_state(body, [], {})
+    assert state.paused
+    assert state.message == (
+        "the Deployment is paused: kubectl -n homes rollout resume deployment/istanbul-production"
+    )
 
 
 def test_no_deployment_is_no_track():

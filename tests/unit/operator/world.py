@@ -93,6 +93,7 @@ class World:
     schedule_due: datetime | None = None
     latency: float = 0.004
     broken: set[str] = field(default_factory=set)
+    paused: bool = False
     events: list[str] = field(default_factory=list)
     last: Plan | None = None
 
@@ -224,6 +225,8 @@ class World:
         """Pods come up at once, unless the version is broken: then the old pod stays."""
         if version is None:
             return TrackState()
+        if self.paused:
+            return replace(track, paused=True, message="the Deployment is paused")
         old = [p for p in track.pods if p.health and p.health.version not in (None, version)]
         healthy = version not in self.broken
         new = PodState(
