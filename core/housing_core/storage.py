@@ -14,10 +14,12 @@ import fnmatch
 import hashlib
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
+from uuid import uuid4
 
 import pyarrow as pa
 from pyarrow import fs
@@ -186,6 +188,21 @@ def list_folder(location: Location) -> list[DataFile]:
     return sorted(_data_file(location, e) for e in entries if e.type == fs.FileType.File)
 
 
+def list_folders(location: Location) -> list[str]:
+    """Names of the folders right in a folder, in order; none when there is no such folder.
+
+    Raises:
+        StorageError: when it cannot be listed.
+
+    """
+    selector = fs.FileSelector(location.path, allow_not_found=True)
+    try:
+        entries = location.filesystem.get_file_info(selector)
+    except (OSError, pa.ArrowException) as error:
+        raise _error(f"{location.prefix}{location.path} cannot be listed", error) from error
+    return sorted(e.base_name for e in entries if e.type == fs.FileType.Directory)
+
+
 def fingerprint(files: Iterable[DataFile]) -> str:
     """Digest of a listing: it changes when a file is added, removed or changed."""
     digest = hashlib.sha256()
@@ -203,11 +220,20 @@ def open_file(uri: str) -> IO[bytes]:
     """
     if uri.startswith("https://"):
         return _fetch(uri)
-    location = locate(uri)
+    return open_location(locate(uri))
+
+
+def open_location(location: Location) -> IO[bytes]:
+    """Open the file at a location, seekable; many of one location's share its connections.
+
+    Raises:
+        StorageError: when it cannot be opened.
+
+    """
     try:
         handle: IO[bytes] = location.filesystem.open_input_file(location.path)
     except (OSError, pa.ArrowException) as error:
-        raise _error(f"{uri!r} cannot be opened", error) from error
+        raise _error(f"{location.prefix}{location.path} cannot be opened", error) from error
     return handle
 
 
@@ -237,6 +263,80 @@ def write_file(location: Location, content: bytes) -> None:
         raise StorageError(
             f"{location.prefix}{location.path} cannot be written: {_reason(error)}"
         ) from error
+
+
+@contextmanager
+def writing(location: Location) -> Iterator[IO[bytes]]:
+    """A stream whose content appears as this file when the block ends well, and never in part.
+
+    Unlike `write_file` it needs the memory of a few parts only. What a killed process leaves is a
+    hidden file, or in S3 the parts of an upload, which a lifecycle rule of the bucket removes.
+
+    Raises:
+        StorageError: when it cannot be written.
+
+    """
+    parent, _, name = location.path.rpartition("/")
+    filesystem = location.filesystem
+    partial = f"{parent}/.{name}.{uuid4().hex}"
+    where = f"{location.prefix}{location.path}"
+    try:
+        if isinstance(filesystem, fs.LocalFileSystem):
+            Path(parent).mkdir(parents=True, exist_ok=True)
+        # Leaving this block ends an upload also when it failed: hence the hidden name in S3 too.
+        with filesystem.open_output_stream(partial) as stream:
+            yield stream
+        filesystem.move(partial, location.path)
+    except (OSError, pa.ArrowException) as error:
+        _discard(filesystem, partial)
+        raise _error(f"{where} cannot be written", error) from error
+    except BaseException:
+        _discard(filesystem, partial)
+        raise
+
+
+def delete_file(location: Location) -> None:
+    """Delete one file; nothing happens when it is not there.
+
+    Raises:
+        StorageError: when it cannot be deleted.
+
+    """
+    try:
+        location.filesystem.delete_file(location.path)
+    except FileNotFoundError:
+        return
+    except (OSError, pa.ArrowException) as error:
+        raise _error(f"{location.prefix}{location.path} cannot be deleted", error) from error
+
+
+def delete_empty_folder(location: Location) -> bool:
+    """Delete a folder if nothing is in it, hidden or not; returns whether it is gone.
+
+    Raises:
+        StorageError: when it cannot be deleted.
+
+    """
+    filesystem, path = location.filesystem, location.path
+    selector = fs.FileSelector(path, allow_not_found=True)
+    try:
+        if filesystem.get_file_info(selector):
+            return False
+        if isinstance(filesystem, fs.LocalFileSystem):
+            # Only an empty one, whatever has come into it since.
+            Path(path).rmdir()
+        else:
+            filesystem.delete_dir(path)
+    except FileNotFoundError:
+        return True
+    except (OSError, pa.ArrowException) as error:
+        raise _error(f"{location.prefix}{path} cannot be deleted", error) from error
+    return True
+
+
+def _discard(filesystem: fs.FileSystem, path: str) -> None:
+    with suppress(OSError, pa.ArrowException):
+        filesystem.delete_file(path)
 
 
 def _walk(location: Location, folder: str) -> list[fs.FileInfo]:

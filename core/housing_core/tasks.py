@@ -20,6 +20,10 @@ ENVIRONMENT_VARIABLE = "HOUSING_TASK"
 INVALID_DATA_EXIT_CODE = 65
 """EX_DATAERR of sysexits.h: the data cannot be trained on, and another attempt would not change that."""
 
+LOG_NOT_KEPT_EXIT_CODE = 74
+"""EX_IOERR of sysexits.h: the report is made, and the prediction log could not be compacted or cut;
+another attempt would make a second report and fare no better."""
+
 TERMINATION_MESSAGE_LIMIT = 4096
 """Bytes of a termination message that the kubelet keeps."""
 

@@ -1,4 +1,4 @@
-"""`python -m housing_monitoring`: one report on the task in HOUSING_TASK."""
+"""`python -m housing_monitoring`: one report on the task in HOUSING_TASK, and then its log is kept."""
 
 from __future__ import annotations
 
@@ -8,22 +8,29 @@ import sys
 from datetime import UTC, datetime
 
 from housing_core import __version__, logs
-from housing_core.tasks import ENVIRONMENT_VARIABLE, MonitoringTask, TaskError
+from housing_core.tasks import (
+    ENVIRONMENT_VARIABLE,
+    LOG_NOT_KEPT_EXIT_CODE,
+    MonitoringTask,
+    TaskError,
+)
 
 logger = logging.getLogger("housing_monitoring")
 
 
 def main() -> int:
-    """Make one report.
+    """Make one report, and then compact the prediction log and delete what is too old.
 
     Returns:
-        0 when it was made, whatever its verdict; 1 when it was not, and the next run should try.
+        0 when the report was made, whatever its verdict; 1 when it was not, and the next run should
+        try; `LOG_NOT_KEPT_EXIT_CODE` when a person has to mend the log's place.
 
     """
     parser = argparse.ArgumentParser(
         prog="housing_monitoring",
         description="Compare the latest predictions of a HousingModel with what it was trained "
-        "on; write the report to MLflow and its summary to status.drift.",
+        "on; write the report to MLflow and its summary to status.drift. Then compact its prediction "
+        "log, and delete what is older than the task says.",
         epilog=f"{ENVIRONMENT_VARIABLE} holds the task as JSON and MLFLOW_TRACKING_URI the "
         "address of MLflow; the operator sets both.",
     )
@@ -35,7 +42,10 @@ def main() -> int:
     except TaskError as error:
         logger.error("%s", error)
         return 1
-    return _report(task)
+    # The log is kept also while MLflow is away, and never before the report.
+    reported = _report(task)
+    kept = _keep_log(task)
+    return reported or kept
 
 
 def _report(task: MonitoringTask) -> int:
@@ -64,6 +74,22 @@ def _report(task: MonitoringTask) -> int:
         },
     )
     return 0
+
+
+def _keep_log(task: MonitoringTask) -> int:
+    from housing_core.storage import StorageError, StorageUnavailableError  # noqa: PLC0415
+    from housing_monitoring.housekeeping import keep_log, tell  # noqa: PLC0415
+
+    try:
+        kept = keep_log(task, datetime.now(UTC))
+    except StorageUnavailableError as error:
+        logger.warning("the next run keeps the prediction log: %s", error)
+        return 0
+    except StorageError as error:
+        logger.error("the prediction log is not kept: %s", error)
+        return LOG_NOT_KEPT_EXIT_CODE
+    tell(kept, task.model_name)
+    return LOG_NOT_KEPT_EXIT_CODE if kept.problems else 0
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from housing_core import prediction_log as log
 from housing_core import storage
 from housing_core.cleaning import CleaningRules
 from housing_monitoring.columns import Column, categorical_column, numeric_column
+from housing_monitoring.compaction import current_files
 from housing_monitoring.log_files import (
     IDENTITY,
     NotOfTheLogError,
@@ -127,7 +128,7 @@ def read_window(
 def _files(uri: str, model: str, start: datetime, now: datetime) -> list[storage.DataFile]:
     root = storage.locate(uri)
     folders = log.partitions("predictions", model, start, now + CLOCK_DISAGREEMENT)
-    return [file for folder in folders for file in storage.list_folder(root.child(folder))]
+    return [file for folder in folders for file in current_files(root.child(folder))]
 
 
 def _judged(table: pa.Table, version: str, start: datetime, now: datetime) -> _Part:

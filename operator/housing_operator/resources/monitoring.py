@@ -6,7 +6,7 @@ from typing import Any
 
 from housing_core.api import GROUP, PLURAL, HousingModelSpec
 from housing_core.api.base import parse_duration
-from housing_core.tasks import MonitoringTask
+from housing_core.tasks import LOG_NOT_KEPT_EXIT_CODE, MonitoringTask
 from housing_operator.observation import Model
 from housing_operator.resources.blueprint import Blueprint
 from housing_operator.resources.labels import labels
@@ -117,6 +117,18 @@ def cron_job(blueprint: Blueprint, version: str, *, running: bool) -> dict[str, 
                 "spec": {
                     "backoffLimit": 1,
                     "activeDeadlineSeconds": RUN_SECONDS,
+                    "podFailurePolicy": {
+                        "rules": [
+                            {
+                                "action": "FailJob",
+                                "onExitCodes": {
+                                    "containerName": "monitoring",
+                                    "operator": "In",
+                                    "values": [LOG_NOT_KEPT_EXIT_CODE],
+                                },
+                            }
+                        ]
+                    },
                     "template": pod_template(blueprint, program, monitoring),
                 },
             },

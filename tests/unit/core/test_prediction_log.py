@@ -74,3 +74,64 @@ def test_the_schema_of_feedback_takes_a_price() -> None:
     time = datetime(2026, 11, 23, 15, tzinfo=UTC)
     row = {log.REQUEST_ID: "r", log.ROW: 0, log.TIME: time, log.PRICE: 2_950_000.0}
     assert pa.Table.from_pylist([row], schema=log.feedback_schema()).to_pylist() == [row]
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "compacted"),
+    [
+        ("istanbul-production-5d8-x7k-20261123T150000000000-000001.parquet", True, False),
+        ("pod-1234567.parquet", True, False),
+        ("compacted-0123456789abcdef.parquet", False, True),
+        ("compacted-0123456789012345.parquet", False, True),
+        (".pod-000001.parquet.7", False, False),
+        ("_pod-000001.parquet", False, False),
+        ("pod-1.parquet", False, False),
+        ("export.parquet", False, False),
+        ("notes.txt", False, False),
+    ],
+)
+def test_the_logs_files_are_known_by_their_names(name, written, compacted) -> None:
+    assert (log.is_written(name), log.is_compacted(name)) == (written, compacted)
+
+
+@pytest.mark.parametrize(
+    ("folder", "hour"),
+    [
+        ("hour=2026-11-23T15", datetime(2026, 11, 23, 15, tzinfo=UTC)),
+        ("hour=2026-13-23T15", None),
+        ("hour=2026-11-23", None),
+        ("notes", None),
+    ],
+)
+def test_the_hour_of_a_folder(folder, hour) -> None:
+    assert log.hour_of(folder) == hour
+
+
+def test_the_hour_of_a_partition_is_that_of_its_rows() -> None:
+    time = datetime(2026, 11, 23, 15, 59, tzinfo=UTC)
+    name = log.partition("predictions", MODEL, time).rpartition("/")[2]
+    assert log.hour_of(name) == time.replace(minute=0)
+
+
+def test_what_is_replaced_survives_the_metadata_and_stays_small() -> None:
+    names = [f"pod-a-{number:06d}.parquet" for number in range(1, 1_801) if number != 7]
+    first = log.Replaced.by(dict.fromkeys(names))
+    former = log.compacted_name(names)
+    both = log.Replaced.by({former: first, "pod-b-000007.parquet": None})
+    metadata = both.to_metadata()
+    assert sum(map(len, metadata.values())) < 200
+    found = log.Replaced.from_metadata(metadata)
+    assert found == both
+    for name in (*names, former, "pod-b-000007.parquet"):
+        assert name in found
+    for name in ("pod-a-000007.parquet", "pod-b-000001.parquet", "notes.txt", ".pod-a-000001"):
+        assert name not in found
+    assert former not in first
+
+
+@pytest.mark.parametrize(
+    "text", [None, b"", b"{}", b"[]", b'{"sequences": 3, "compacted": []}', b"\xff"]
+)
+def test_metadata_that_say_nothing_are_none(text) -> None:
+    metadata = None if text is None else {b"housing-operator.replaced": text}
+    assert log.Replaced.from_metadata(metadata) is None
