@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from housing_core.tasks import MonitoringTask
+from housing_core.tasks import LOG_NOT_KEPT_EXIT_CODE, MonitoringTask
 from housing_operator.actions import ServingPlan
 from housing_operator.resources.children import children
 from tests.unit.operator.blueprints import (
@@ -63,6 +63,14 @@ def test_mounts_log_and_dataset_and_only_reads_the_dataset():
     mounts = {m["mountPath"]: m.get("readOnly") for m in container_of(cron_job())["volumeMounts"]}
     assert mounts["/mnt/claims/istanbul-serving"] is None
     assert mounts["/mnt/claims/listings"] is True
+
+
+def test_a_log_that_a_person_has_to_mend_ends_the_job_without_a_second_report():
+    job = cron_job()["spec"]["jobTemplate"]["spec"]
+    (rule,) = job["podFailurePolicy"]["rules"]
+    assert rule["action"] == "FailJob"
+    assert rule["onExitCodes"]["values"] == [LOG_NOT_KEPT_EXIT_CODE]
+    assert rule["onExitCodes"]["containerName"] == container_of(cron_job())["name"]
 
 
 def test_a_claim_that_holds_both_is_mounted_once():
