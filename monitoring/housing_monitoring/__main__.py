@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from housing_core import __version__, logs
 from housing_core.tasks import (
@@ -81,7 +81,8 @@ def _keep_log(task: MonitoringTask) -> int:
     from housing_monitoring.housekeeping import keep_log, tell  # noqa: PLC0415
 
     try:
-        kept = keep_log(task, datetime.now(UTC))
+        retention = timedelta(days=task.retention_days)
+        kept = keep_log(task.log_uri, task.model_name, retention, datetime.now(UTC))
     except StorageUnavailableError as error:
         logger.warning("the next run keeps the prediction log: %s", error)
         return 0

@@ -12,7 +12,6 @@ from pathlib import PurePosixPath
 
 from housing_core import prediction_log as log
 from housing_core import storage
-from housing_core.tasks import MonitoringTask
 from housing_monitoring.compaction import compact, delete_files
 
 HOUR = timedelta(hours=1)
@@ -67,12 +66,18 @@ class Kept:
 
 
 def keep_log(
-    task: MonitoringTask, now: datetime, clock: Callable[[], float] = time.monotonic
+    uri: str,
+    model: str,
+    retention: timedelta,
+    now: datetime,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Kept:
     """Compact and delete as far as is due; everything can be done again.
 
     Args:
-        task: whose model's log; a neighbour's in the same place is not looked at.
+        uri: of the log.
+        model: `<namespace>.<name>`; a neighbour's log in the same place is not looked at.
+        retention: how old a row may become; its hour's newest row decides.
         now: aware.
         clock: seconds, of the time that the run has taken.
 
@@ -82,17 +87,16 @@ def keep_log(
     """
     kept = Kept()
     deadline = clock() + BUDGET_SECONDS
-    root = storage.locate(task.log_uri)
+    root = storage.locate(uri)
     for table in log.TABLES:
-        model = root.child(log.model_folder(table, task.model_name))
-        names = storage.list_folders(model)
-        expired, finished = due(names, now, timedelta(days=task.retention_days))
+        place = root.child(log.model_folder(table, model))
+        expired, finished = due(storage.list_folders(place), now, retention)
         for name in (*expired, *finished):
             if clock() > deadline:
                 kept.unfinished += 1
                 continue
             try:
-                _keep_hour(kept, model.child(name), table, now, expired=name in expired)
+                _keep_hour(kept, place.child(name), table, now, expired=name in expired)
             except storage.StorageUnavailableError:
                 raise
             except storage.StorageError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -16,11 +15,9 @@ import pytest
 
 from housing_core import prediction_log as log
 from housing_core import storage
-from housing_core.api.spec import Dataset, Target, Thresholds
-from housing_core.tasks import MonitoringTask
 from housing_monitoring import compaction
 from housing_monitoring.compaction import current_files
-from housing_monitoring.housekeeping import keep_log
+from housing_monitoring.housekeeping import Kept, keep_log
 from tests.prediction_logs import predictions_table
 from tests.s3_server import S3Server
 
@@ -29,13 +26,11 @@ FILES = 6
 
 RUNS = """
 import os, sys, threading
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 import pyarrow
-from housing_core.tasks import MonitoringTask
 from housing_monitoring import compaction, housekeeping
 
-task = MonitoringTask.from_environment()
 compaction.READERS = 1
 pyarrow.array([1])  # imports pandas where there is one, which would take long under the profiler
 
@@ -56,7 +51,7 @@ def run(now, folder, last):
 
     threading.setprofile(look)
     sys.setprofile(look)
-    housekeeping.keep_log(task, now)
+    housekeeping.keep_log(sys.argv[1], sys.argv[2], timedelta(days=30), now)
     sys.setprofile(None)
     print(changes, flush=True)
     os._exit(0)
@@ -92,18 +87,8 @@ def uri(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     return f"s3://{bucket}/log"
 
 
-def task_for(uri: str) -> MonitoringTask:
-    return MonitoringTask(
-        namespace="homes",
-        name="istanbul",
-        production_version="1",
-        log_uri=uri,
-        dataset=Dataset(uri="/data", target=Target(column="price")),
-        window_seconds=3600,
-        min_samples=1,
-        thresholds=Thresholds(),
-        retention_days=30,
-    )
+def keep(uri: str, now: datetime) -> Kept:
+    return keep_log(uri, MODEL, timedelta(days=30), now)
 
 
 def write(uri: str, time: datetime, number: int, name: str = "") -> storage.Location:
@@ -133,14 +118,13 @@ def rows(files: list[storage.DataFile]) -> list[tuple[str, int, str]]:
 
 def test_an_hour_becomes_one_file_and_an_old_one_goes(uri: str) -> None:
     now = datetime.now(UTC)
-    task = task_for(uri)
     old = write(uri, now - timedelta(days=31), 1)
     write(uri, now - timedelta(days=31), 2)
     foreign = write(uri, now - timedelta(days=32), 1, "export.parquet")
     for number in range(1, FILES + 1):
         folder = write(uri, now - timedelta(hours=3), number)
     before = rows(storage.list_folder(folder))
-    kept = keep_log(task, now)
+    kept = keep(uri, now)
     assert (kept.hours, kept.files, kept.rows, kept.deleted) == (1, FILES, 2 * FILES, 2)
     assert [name.rpartition("/")[2] for name in kept.left_alone] == ["export.parquet"]
     assert names(foreign) == ["export.parquet"]
@@ -150,20 +134,17 @@ def test_an_hour_becomes_one_file_and_an_old_one_goes(uri: str) -> None:
     assert rows(current_files(folder)) == before
 
     # Its clock is the storage's: the run an hour later finds nobody who could still read them.
-    kept = keep_log(task, now + timedelta(hours=1))
+    kept = keep(uri, now + timedelta(hours=1))
     assert kept.deleted == FILES
     (name,) = names(folder)
     assert log.is_compacted(name)
     assert rows(storage.list_folder(folder)) == before
-    assert keep_log(task, now + timedelta(hours=1)).files == 0
+    assert keep(uri, now + timedelta(hours=1)).files == 0
 
 
 @pytest.mark.parametrize("uri", ["volume"], indirect=True)
 @pytest.mark.parametrize("later", [0, 1], ids=["while it merges", "while it deletes"])
-def test_killed_at_any_point_nothing_is_lost_or_read_twice(
-    uri: str, later: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOUSING_TASK", task_for(uri).to_environment())
+def test_killed_at_any_point_nothing_is_lost_or_read_twice(uri: str, later: int) -> None:
     start = datetime.now(UTC)
     now = start + timedelta(hours=later)
 
@@ -171,11 +152,14 @@ def test_killed_at_any_point_nothing_is_lost_or_read_twice(
         for number in range(1, FILES + 1):
             folder = write(uri, start - timedelta(hours=hours), number)
         if later:
-            keep_log(task_for(uri), start)
+            keep(uri, start)
         return folder
 
     with subprocess.Popen(
-        [sys.executable, "-c", RUNS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", RUNS, uri, MODEL],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as runs:
         assert runs.stdin is not None
         assert runs.stdout is not None
@@ -200,7 +184,7 @@ def test_killed_at_any_point_nothing_is_lost_or_read_twice(
             assert rows(current_files(folder)) == expected
             assert sorted(set(rows(storage.list_folder(folder)))) == expected
             for hours in (0, 1, 2):
-                keep_log(task_for(uri), now + timedelta(hours=hours))
+                keep(uri, now + timedelta(hours=hours))
                 assert rows(current_files(folder)) == expected
             kept = [log.is_compacted(name) for name in names(folder) if name[0] != "."]
             assert kept == [True]
@@ -215,7 +199,7 @@ def test_a_server_that_is_away_is_no_mistake_of_a_persons(
     server.stop()
     try:
         with pytest.raises(storage.StorageUnavailableError):
-            keep_log(task_for("s3://bucket/log"), datetime.now(UTC))
+            keep("s3://bucket/log", datetime.now(UTC))
     finally:
         server.start()
 
@@ -232,17 +216,15 @@ def test_an_hour_of_many_rows_needs_little_memory(tmp_path: Path) -> None:
     for number in range(1, 101):
         shutil.copy(tmp_path / "one.parquet", folder / f"pod-{number:06d}.parquet")
     script = (
-        "import resource, sys; from datetime import datetime, UTC;"
-        "from housing_core.tasks import MonitoringTask; from housing_monitoring import housekeeping;"
+        "import resource, sys; from datetime import datetime, timedelta, UTC;"
+        "from housing_monitoring import housekeeping;"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
-        "kept = housekeeping.keep_log(MonitoringTask.from_environment(), datetime.now(UTC));"
+        "kept = housekeeping.keep_log(*sys.argv[1:], timedelta(days=30), datetime.now(UTC));"
         "after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
         "print(kept.rows, (after - before) // 1024)"
     )
-    environment = {**os.environ, "HOUSING_TASK": task_for(str(root)).to_environment()}
-    output = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
-    ).stdout
+    command = [sys.executable, "-c", script, str(root), MODEL]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     merged, mebibytes = map(int, output.split())
     assert merged == 500_000
     assert mebibytes < 250

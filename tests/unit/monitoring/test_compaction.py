@@ -115,10 +115,10 @@ def run(folder, now=NOW):
     return compact(folder, storage.list_folder(folder), "predictions", now)
 
 
-def age(folder, seconds=GRACE.total_seconds() + 60):
+def age(folder, age=GRACE + timedelta(minutes=1)):
     """Every file of the folder becomes so old."""
     for path in Path(folder.path).iterdir():
-        os.utime(path, (NOW.timestamp() - seconds,) * 2)
+        os.utime(path, ((NOW - age).timestamp(),) * 2)
 
 
 def names(folder):
@@ -161,7 +161,7 @@ def test_what_is_replaced_stays_while_somebody_may_still_read_it(folder):
     for number in (1, 2):
         write(folder, number)
     run(folder)
-    age(folder, GRACE.total_seconds() - 60)
+    age(folder, GRACE - timedelta(minutes=1))
     assert run(folder).deleted == 0
     assert len(names(folder)) == 3
 
