@@ -11,7 +11,7 @@ OF = 'namespace=~"$namespace", model=~"$model"'
 
 MODEL = "{{namespace}}/{{model}}"
 YES_NO = {1: ("yes", "green"), 0: ("no", "red")}
-RUN = "${mlflow}/#/experiments/0/runs/${__data.fields.Run}/artifacts/drift_report.html"
+RUN = "${mlflow}/#/runs/${__data.fields.Run}"
 REGISTERED = "${mlflow}/#/models/${__data.fields.Namespace}.${__data.fields.Model}"
 
 
@@ -93,6 +93,20 @@ def overview() -> dict[str, Any]:
             (quantile(0.5), MODEL + " {{track}} p50"),
             (quantile(0.99), MODEL + " {{track}} p99"),
             unit="s",
+            min=0,
+        ),
+        graph(
+            "Listings of a request",
+            "Half of the requests, and 99 % of them, hold fewer. Requests with many take longer.",
+            *(
+                (
+                    f"histogram_quantile({share}, "
+                    + rate("housing_request_rows_bucket", by="namespace, model, le")
+                    + ")",
+                    f"{MODEL} p{share * 100:.0f}",
+                )
+                for share in (0.5, 0.99)
+            ),
             min=0,
         ),
         graph(
