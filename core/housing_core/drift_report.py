@@ -86,8 +86,10 @@ class FeatureDrift(_Part):
         description="Distinct categories of reference and window together, over the reference's; "
         "null for a number.",
     )
-    new_categories: list[str] = Field(
-        default=[], description="The most frequent categories that the reference has not seen."
+    new_categories: dict[str, int] = Field(
+        default={},
+        description="The most frequent categories that the reference has not seen → rows of the "
+        "window.",
     )
     new_share: float | None = Field(
         default=None,

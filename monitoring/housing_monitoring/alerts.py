@@ -172,7 +172,7 @@ def _of_categories(feature: FeatureDrift, thresholds: Thresholds, z: float) -> l
     share, expected = feature.new_share, feature.new_share_expected
     if share is None or expected is None:
         return []
-    named = ", ".join(feature.new_categories[:_NAMED_CATEGORIES])
+    named = ", ".join(list(feature.new_categories)[:_NAMED_CATEGORIES])
     noise = share_noise(min(expected, 1.0), feature.rows_window, feature.rows_reference, z)
     message = (
         f"{share:.1%} of the rows have a {feature.name} that training had not seen, "

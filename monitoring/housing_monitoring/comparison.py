@@ -112,9 +112,9 @@ def _compare_categories(
                 *_missing_bin(profile.missing, missing),
             ],
             cardinality_ratio=ratio,
-            new_categories=sorted(new, key=lambda category: (-new[category], category))[
-                :_NAMED_CATEGORIES
-            ],
+            new_categories=dict(
+                sorted(new.items(), key=lambda entry: (-entry[1], entry[0]))[:_NAMED_CATEGORIES]
+            ),
             new_share=_share(sum(new.values()), rows),
             new_share_expected=_share(unseen, profile.rows),
             unreadable=column.unreadable,

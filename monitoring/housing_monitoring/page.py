@@ -1,211 +1,333 @@
-"""The report as one HTML page: no scripts, nothing fetched, every value from outside escaped."""
+"""The report as one HTML page: no scripts, nothing fetched, every value from outside escaped.
+
+The page bounds itself: whatever the number of features, categories and files, and however long
+their names, it stays under a megabyte. What it leaves out is in the JSON beside it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from html import escape
+import base64
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
 from housing_core.api.status import DriftAlert
-from housing_core.drift_report import Bin, DriftReport, FeatureDrift
+from housing_core.drift_report import JSON_FILE, DriftReport, FeatureDrift, Performance, Rule, Score
+from housing_core.times import parse_time
+from housing_monitoring.figures import figures, moved
+from housing_monitoring.history import PastReport, charts, history_table, period_chart
+from housing_monitoring.plots import WIDTH
+from housing_monitoring.tables import (
+    NAME_CHARACTERS,
+    Table,
+    change,
+    columns,
+    cut,
+    digits,
+    more,
+    name_of,
+    percent,
+    spaced,
+    text_of,
+    visible,
+)
 
-PLOTTED_FEATURES = 12
-PLOTTED_BINS = 12
-NAMED_FILES = 50
+LISTED_FEATURES = 150
+LISTED_ALERTS = 100
+LISTED_MESSAGES = 20
+LISTED_LEFT_OUT = 50
+LISTED_CLASSES = 10
 
-_LABEL_CHARACTERS = 22
-_ROW, _BAR, _LEFT, _WIDTH, _RIGHT = 30, 11, 150, 150, 50
-
-_VERDICTS = {
-    "Drift": "Drift",
-    "Stable": "No drift",
-    "NotEnoughData": "Not enough data for a verdict",
+_HEADLINES = {"Drift": "Drift", "Stable": "No drift", "NotEnoughData": "Not enough data"}
+_RULES = {
+    "PSI": "PSI, the largest of a feature",
+    "PredictionDrift": "Prediction drift",
+    "HighSeverityAlerts": "Alerts of high severity",
 }
 
 
-def page(report: DriftReport) -> str:
-    """The page of a report, complete in itself; it follows the reader's light or dark setting."""
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert: what happened, and the numbers of it."""
+
+    message: str
+    numbers: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertGroup:
+    """The alerts of one severity."""
+
+    severity: str
+    count: int
+    alerts: Sequence[Alert]
+    more: str
+
+
+def page(report: DriftReport, past: Sequence[PastReport] = ()) -> str:
+    """The page of a report, complete in itself; it follows the reader's light or dark setting.
+
+    Args:
+        report: the report.
+        past: reports on the same model, oldest first, this one the last.
+
+    """
     style = files("housing_monitoring").joinpath("static/report.css").read_text("utf-8")
-    title = f"{_VERDICTS[report.verdict]}: {report.model_name}"
-    body = [
-        _verdict(report),
-        _messages(report),
-        _alerts(report.alerts),
-        _plots(report),
-        _features(report.features),
-        _left_out(report),
-        _thresholds(report),
-    ]
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        + "\n".join(part for part in body if part)
-        + "\n</body>\n</html>\n"
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    namespace, _, name = report.model_name.partition(".")
+    template = _environment().get_template("report.html.jinja")
+    return template.render(
+        report=report,
+        style=Markup(style),  # noqa: S704 - our own file
+        style_digest=f"sha256-{digest}",
+        width=WIDTH,
+        json_file=JSON_FILE,
+        headline=_HEADLINES[report.verdict],
+        sentence=_sentence(report),
+        facts=_facts(report),
+        rules=_rules(report.rules),
+        messages=[text_of(message) for message in report.messages[:LISTED_MESSAGES]],
+        command=f"kubectl describe housingmodel {cut(name, 300)} -n {cut(namespace, 300)}",
+        alerts=_alerts(report.alerts),
+        figures=figures(report),
+        something_moved=bool(moved(report)),
+        performance=_performance(report),
+        charts=charts(past, report.thresholds),
+        history=history_table(past),
+        features=_features(report.features),
+        left_out=_left_out(report),
+        thresholds=_thresholds(report),
     )
 
 
-def _verdict(report: DriftReport) -> str:
-    window = f"{report.samples:,} predictions"
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("housing_monitoring"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_seen,
+    )
+    environment.globals["zip"] = zip
+    return environment
+
+
+def _seen(value: object) -> object:
+    """What the template prints, with nothing hidden in it."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _sentence(report: DriftReport) -> str:
+    drift = report.verdict == "Drift"
+    deciding = [rule for rule in report.rules if rule.holds == drift]
+    reasons = [text_of(rule.text) for rule in deciding] or [cut(report.reason, 1_000)]
+    return f"{_opening(report, deciding)}: {'; '.join(reasons)}."
+
+
+def _opening(report: DriftReport, deciding: Sequence[Rule]) -> str:
+    version = f"version {report.model_version}"
+    if report.verdict == "NotEnoughData":
+        return f"Nothing can be said about {version} yet"
+    if report.verdict == "Stable":
+        return (
+            f"As far as {report.samples:,} predictions can show, what {version} is asked about "
+            "now is like what it was trained on"
+        )
+    if all("Accuracy" in rule.name for rule in deciding):
+        return f"The answers of {version} have become worse"
+    return f"What {version} is asked about now is not like what it was trained on"
+
+
+def _facts(report: DriftReport) -> list[tuple[str, str]]:
+    found = [("Predictions judged", f"{report.samples:,}")]
     if report.window_start and report.window_end:
-        window += f" from {escape(report.window_start)} to {escape(report.window_end)}"
-    return (
-        f"<h1>{escape(report.model_name)}</h1>\n"
-        f'<p class="soft">Version {escape(report.model_version)}, {window}; '
-        f"report {escape(report.report_id)} of {escape(report.time)}</p>\n"
-        f'<div class="verdict {escape(report.verdict)}">'
-        f"<strong>{_VERDICTS[report.verdict]}</strong><p>{escape(report.reason)}</p></div>"
-    )
+        start, end = _time(report.window_start), _time(report.window_end)
+        same_day = start[:10] == end[:10]
+        found.append(("Asked for", f"{start} to {end[11:] if same_day else end} UTC"))
+    return [*found, ("Report made", f"{_time(report.time)} UTC")]
 
 
-def _messages(report: DriftReport) -> str:
-    return "".join(f"<p>{escape(message)}</p>" for message in report.messages)
-
-
-def _alerts(alerts: Sequence[DriftAlert]) -> str:
-    rows = (
+def _rules(rules: Sequence[Rule]) -> Table:
+    return Table(
+        "The rules of the verdict: Drift when one of them holds",
+        columns("Rule", "measured*", "threshold*", "chance explains*", "holds"),
         [
-            f'<span class="{alert.severity}">{alert.severity}</span>',
-            escape(alert.name),
-            escape(alert.feature or "predictions"),
-            _number(alert.value),
-            _number(alert.threshold),
-            escape(alert.message),
-        ]
-        for alert in alerts
-    )
-    head = ["severity", "alert", "feature", "value", "held against", ""]
-    return _section("Alerts", _table(head, rows, numbers={3, 4})) if alerts else ""
-
-
-def _plots(report: DriftReport) -> str:
-    figures = []
-    if report.class_shares_window:
-        bins = [
-            (name, report.class_shares_reference.get(name, 0.0), now)
-            for name, now in report.class_shares_window.items()
-        ]
-        caption = f"Predicted class, drift {_number(report.prediction_drift)}"
-        figures.append(_figure(caption, bins))
-    moved = sorted(report.features, key=lambda feature: -(feature.psi or 0.0))
-    for feature in moved[:PLOTTED_FEATURES]:
-        caption = f"{feature.name}, PSI {_number(feature.psi)}"
-        figures.append(_figure(caption, _shares(feature.bins)))
-    if not figures:
-        return ""
-    key = '<p class="key soft"><i class="before"></i>training<i class="now"></i>window</p>'
-    return _section("What moved most", f'{key}<div class="plots">{"".join(figures)}</div>')
-
-
-def _shares(bins: Sequence[Bin]) -> list[tuple[str, float, float]]:
-    """(label, share before, share now) of the bins that matter most, in the bins' own order."""
-    before = sum(bin_.reference for bin_ in bins) or 1
-    now = sum(bin_.window for bin_ in bins) or 1
-    shares = [(bin_.label, bin_.reference / before, bin_.window / now) for bin_ in bins]
-    largest = sorted(range(len(shares)), key=lambda i: -max(shares[i][1:]))[:PLOTTED_BINS]
-    return [shares[position] for position in sorted(largest)]
-
-
-def _figure(caption: str, shares: Sequence[tuple[str, float, float]]) -> str:
-    scale = _WIDTH / (max((max(before, now) for _, before, now in shares), default=0.0) or 1.0)
-    rows = []
-    for position, (label, before, now) in enumerate(shares):
-        top = position * _ROW
-        rows.append(
-            f'<text x="0" y="{top + 15}">{escape(_cut(label))}<title>{escape(label)}</title></text>'
-            f'<rect class="before" x="{_LEFT}" y="{top + 2}" width="{before * scale:.1f}" '
-            f'height="{_BAR}"/>'
-            f'<rect class="now" x="{_LEFT}" y="{top + 2 + _BAR}" width="{now * scale:.1f}" '
-            f'height="{_BAR}"/>'
-            f'<text class="share" x="{_LEFT + _WIDTH + _RIGHT}" y="{top + 11}">{before:.1%}</text>'
-            f'<text class="share" x="{_LEFT + _WIDTH + _RIGHT}" y="{top + 23}">{now:.1%}</text>'
-        )
-    size = f"0 0 {_LEFT + _WIDTH + _RIGHT} {max(len(shares), 1) * _ROW}"
-    return (
-        f'<figure><h3>{escape(caption)}</h3><svg viewBox="{size}" role="img" '
-        f'aria-label="{escape(caption)}">{"".join(rows)}</svg></figure>'
+            [
+                _rule_name(rule),
+                digits(rule.value) or "not measured",
+                digits(rule.threshold),
+                digits(rule.noise),
+                "yes" if rule.holds else "no",
+            ]
+            for rule in rules
+        ],
     )
 
 
-def _features(features: Sequence[FeatureDrift]) -> str:
-    rows = (
-        [
-            escape(feature.name),
-            feature.kind.lower(),
-            _number(feature.psi),
-            _number(feature.psi_plain),
-            _change(feature.missing_share_reference, feature.missing_share_window, share=True),
-            _change(feature.mean_reference, feature.mean_window),
-            _change(feature.std_reference, feature.std_window),
-            _change(feature.skewness_reference, feature.skewness_window),
-            _change(feature.new_share_expected, feature.new_share, share=True),
-            _number(feature.cardinality_ratio),
-            escape(_cut(", ".join(feature.new_categories), 80)),
-        ]
-        for feature in sorted(features, key=lambda feature: -(feature.psi or 0.0))
+def _rule_name(rule: Rule) -> str:
+    name = _RULES.get(rule.name, spaced(name_of(rule.name)))
+    return f"{name}: {name_of(rule.feature)}" if rule.feature else name
+
+
+def _alerts(alerts: Sequence[DriftAlert]) -> list[AlertGroup]:
+    groups = []
+    room = LISTED_ALERTS
+    for severity in ("High", "Medium", "Low"):
+        found = [alert for alert in alerts if alert.severity == severity]
+        shown = found[:room]
+        room -= len(shown)
+        rest = more(len(found) - len(shown), "alerts")
+        if found:
+            groups.append(AlertGroup(severity, len(found), list(map(_alert, shown)), rest))
+    return groups
+
+
+def _alert(alert: DriftAlert) -> Alert:
+    about = f" of {name_of(alert.feature)}" if alert.feature else ""
+    numbers = f"{spaced(name_of(alert.name))}{about}: {digits(alert.value)}"
+    limit = digits(alert.threshold)
+    message = text_of(alert.message)
+    return Alert(
+        message[:1].upper() + message[1:], numbers + (f", held against {limit}" if limit else "")
     )
-    head = [
-        *("feature", "kind", "PSI", "PSI, plain formula", "missing", "mean"),
-        *("standard deviation", "skewness", "new categories' share", "cardinality ratio"),
-        "new categories",
+
+
+def _performance(report: DriftReport) -> dict[str, object] | None:
+    found = report.performance
+    if found is None:
+        return None
+    scores = [
+        ("Accuracy, measured on labels", found.accuracy),
+        ("Macro F1, measured on labels", found.macro_f1),
+        ("Accuracy, estimated without labels", found.estimated_accuracy),
     ]
-    numbers = set(range(2, 10))
-    return _section("Features", _table(head, rows, numbers)) if features else ""
+    return {
+        "text": _labels_text(found),
+        "scores": Table(
+            f"Scores with {100 * found.confidence:.3g} % intervals",
+            columns(
+                *("Score", "value*", "interval*", "on the holdout*"), *("drop*", "drop's interval*")
+            ),
+            [_score_row(name, score) for name, score in scores if score is not None],
+        ),
+        "confusion": _confusion(found),
+        "chart": period_chart(found.periods),
+        "estimated": found.estimated_accuracy is not None,
+    }
 
 
-def _left_out(report: DriftReport) -> str:
-    rows = [[f"{count:,} rows", escape(why)] for why, count in report.skipped_rows.items()]
-    named = list(report.skipped_files.items())[:NAMED_FILES]
-    rows += [[escape(name), escape(why)] for name, why in named]
-    more = len(report.skipped_files) - len(named)
-    if more > 0:
-        rows.append([f"{more:,} more files", "named in the JSON beside this page"])
-    return _section("Left out", _table(["what", "why"], rows, set())) if rows else ""
+def _labels_text(performance: Performance) -> str:
+    labels = performance.labels
+    if labels == 0:
+        return "No true price has come back for a prediction of this version."
+    text = f"{labels:,} predictions have a true price"
+    if performance.start and performance.end:
+        text += f", from {_time(performance.start)} to {_time(performance.end)} UTC"
+    needed = performance.labels_needed
+    if labels < needed:
+        text += f"; {needed:,} are needed before their accuracy decides anything"
+    return text + "."
 
 
-def _thresholds(report: DriftReport) -> str:
-    rows = [[escape(name.replace("_", " ")), f"{v:g}"] for name, v in report.thresholds.items()]
-    note = (
-        "<p>PSI and prediction drift are given without what chance adds to the plain formula in a "
-        "window of this size. The JSON beside this page holds every bin, and its reader can "
-        "recompute every number.</p>"
+def _score_row(name: str, score: Score) -> list[str]:
+    return [
+        name,
+        percent(score.value),
+        f"{percent(score.lower)} – {percent(score.upper)}",
+        percent(score.reference),
+        percent(score.drop),
+        (
+            ""
+            if score.drop_lower is None or score.drop_upper is None
+            else f"{percent(score.drop_lower)} – {percent(score.drop_upper)}"
+        ),
+    ]
+
+
+def _confusion(performance: Performance) -> Table | None:
+    matrix = performance.confusion_matrix
+    if not matrix or len(matrix) > LISTED_CLASSES:
+        return None
+    names = [name_of(name) for name in performance.classes]
+    return Table(
+        "Labelled predictions: the true class in rows, the predicted one in columns",
+        columns("True", *(f"{name}*" for name in names)),
+        [[name, *(f"{n:,}" for n in row)] for name, row in zip(names, matrix, strict=False)],
+        narrow=True,
     )
-    return _section("Thresholds", _table(["threshold", "value"], rows, {1}) + note)
 
 
-def _section(title: str, content: str) -> str:
-    return f"<h2>{title}</h2>\n{content}"
+_OF_ALL: dict[str, Callable[[FeatureDrift], str]] = {
+    "PSI": lambda f: digits(f.psi),
+    "plain PSI": lambda f: digits(f.psi_plain),
+    "chance explains": lambda f: digits(f.psi_noise),
+    "bins": lambda f: str(len(f.bins)),
+    "design effect": lambda f: digits(f.design_effect) if f.design_effect != 1 else "",
+    "missing": lambda f: change(f.missing_share_reference, f.missing_share_window, share=True),
+    "unreadable": lambda f: f"{f.unreadable:,}" if f.unreadable else "",
+}
+_OF_NUMBERS: dict[str, Callable[[FeatureDrift], str]] = {
+    "mean": lambda f: change(f.mean_reference, f.mean_window),
+    "deviation": lambda f: change(f.std_reference, f.std_window),
+    "skewness": lambda f: change(f.skewness_reference, f.skewness_window),
+    "out of range": lambda f: percent(f.out_of_range_share),
+}
+_OF_CATEGORIES: dict[str, Callable[[FeatureDrift], str]] = {
+    "new": lambda f: percent(f.new_share),
+    "new, expected": lambda f: percent(f.new_share_expected),
+    "cardinality ratio": lambda f: digits(f.cardinality_ratio),
+}
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: set[int]) -> str:
-    """A table of cells that are HTML already; `numbers` are the columns to align right."""
-
-    def cells(tag: str, row: Sequence[str]) -> str:
-        kinds = (' class="number"' if position in numbers else "" for position in range(len(row)))
-        return "".join(
-            f"<{tag}{kind}>{cell}</{tag}>" for kind, cell in zip(kinds, row, strict=True)
+def _features(features: Sequence[FeatureDrift]) -> list[Table]:
+    """A table of the numbers and one of the categories, the furthest moved first."""
+    ordered = sorted(features, key=lambda feature: -(feature.psi or 0.0))[:LISTED_FEATURES]
+    found = []
+    for kind, cells in (
+        ("Numeric", _OF_ALL | _OF_NUMBERS),
+        ("Categorical", _OF_ALL | _OF_CATEGORIES),
+    ):
+        shown = [feature for feature in ordered if feature.kind == kind]
+        left_out = sum(1 for feature in features if feature.kind == kind) - len(shown)
+        table = Table(
+            f"{kind} features in numbers ({len(shown):,})",
+            columns("Feature", *(f"{name}*" for name in cells)),
+            [[name_of(f.name), *(cell(f) for cell in cells.values())] for f in shown],
+            more(left_out, f"{kind.lower()} features"),
         )
+        if shown:
+            found.append(table.without_empty_columns())
+    return found
 
-    body = "".join(f"<tr>{cells('td', row)}</tr>\n" for row in rows)
-    return (
-        f'<div class="scroll"><table><thead><tr>{cells("th", head)}</tr></thead>\n'
-        f"<tbody>{body}</tbody></table></div>"
+
+def _left_out(report: DriftReport) -> Table:
+    labels = report.performance.skipped_labels if report.performance else {}
+    counted = [[f"{n:,} rows", text_of(why)] for why, n in report.skipped_rows.items()]
+    counted += [[f"{n:,} labels", text_of(why)] for why, n in labels.items()]
+    named = [[text_of(name), text_of(why)] for name, why in report.skipped_files.items()]
+    shown = [*counted[:LISTED_LEFT_OUT], *named[:LISTED_LEFT_OUT]]
+    rest = more(len(counted) + len(named) - len(shown), "entries")
+    return Table("What of the log was not judged", columns("What", "why"), shown, rest)
+
+
+def _thresholds(report: DriftReport) -> Table:
+    return Table(
+        "Thresholds, from monitoring in the spec",
+        columns("Threshold", "value*"),
+        [
+            [spaced(cut(name, NAME_CHARACTERS)), f"{value:g}"]
+            for name, value in list(report.thresholds.items())[:LISTED_LEFT_OUT]
+        ],
+        narrow=True,
     )
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-
-
-def _change(before: float | None, now: float | None, share: bool = False) -> str:
-    if before is None and now is None:
-        return ""
-    texts = (
-        "none" if value is None else f"{value:.1%}" if share else _number(value)
-        for value in (before, now)
-    )
-    return " → ".join(texts)
-
-
-def _cut(text: str, characters: int = _LABEL_CHARACTERS) -> str:
-    return text if len(text) <= characters else text[: characters - 1] + "…"
+def _time(text: str) -> str:
+    return f"{parse_time(text):%Y-%m-%d %H:%M}"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import UTC, datetime
 
 from mlflow.entities import Metric, Run, RunTag
 
 from housing_core.drift_report import HTML_FILE, JSON_FILE, DriftReport
 from housing_core.registry import Registry, translated
+from housing_core.times import parse_time
+from housing_monitoring.history import REPORTS, PastReport, metrics_of, past_report
 from housing_monitoring.page import page
 
 REPORT_TAG = "housing-operator.dev/drift-report"
@@ -40,7 +43,10 @@ def publish(registry: Registry, report: DriftReport) -> str:
             return str(run.info.run_id)
         if run is None:
             run = client.create_run(
-                experiment, tags=_tags(report), run_name=f"drift-{report.report_id}"
+                experiment,
+                start_time=int(parse_time(report.time).timestamp() * 1000),
+                tags=_tags(report),
+                run_name=f"drift-{report.report_id}",
             )
         # A run that an interrupted monitor left behind is completed.
         run_id = str(run.info.run_id)
@@ -51,7 +57,8 @@ def publish(registry: Registry, report: DriftReport) -> str:
             tags=[RunTag(key, value) for key, value in _tags(report).items()],
         )
         client.log_text(run_id, whole.model_dump_json(indent=1), JSON_FILE)
-        client.log_text(run_id, page(whole), HTML_FILE)
+        past = [*_earlier(registry, experiment), past_report(report)]
+        client.log_text(run_id, page(whole, past), HTML_FILE)
         client.set_terminated(run_id, _FINISHED)
     return run_id
 
@@ -66,6 +73,25 @@ def _find(registry: Registry, experiment: str, report_id: str) -> Run | None:
     return runs[0] if runs else None
 
 
+def _earlier(registry: Registry, experiment: str) -> list[PastReport]:
+    """The newest reports that are complete, oldest first."""
+    runs = registry.client.search_runs(
+        [experiment],
+        f"tags.`{REPORT_TAG}` LIKE '%' and attributes.status = '{_FINISHED}'",
+        order_by=["attributes.start_time DESC"],
+        max_results=REPORTS - 1,
+    )
+    return [
+        PastReport(
+            time=datetime.fromtimestamp(run.info.start_time / 1000, UTC),
+            version=run.data.tags.get(_VERSION_TAG, "unknown"),
+            verdict=run.data.tags.get(_VERDICT_TAG, "unknown"),
+            metrics=run.data.metrics,
+        )
+        for run in reversed(runs)
+    ]
+
+
 def _tags(report: DriftReport) -> dict[str, str]:
     return {
         REPORT_TAG: report.report_id,
@@ -76,17 +102,7 @@ def _tags(report: DriftReport) -> dict[str, str]:
 
 
 def _metrics(report: DriftReport) -> list[Metric]:
-    summary = report.to_status()
-    found: dict[str, float | None] = {
-        "samples": report.samples,
-        "drift": float(report.verdict == "Drift"),
-        "max_psi": summary.scores.max_psi,
-        "max_cardinality_ratio": summary.scores.max_cardinality_ratio,
-        "prediction_drift": report.prediction_drift,
-    }
-    for severity in ("High", "Medium", "Low"):
-        count = sum(1 for alert in report.alerts if alert.severity == severity)
-        found[f"alerts_{severity.lower()}"] = count
+    found: dict[str, float | None] = {**metrics_of(report)}
     for feature in report.features:
         name = _NOT_IN_METRIC_NAMES.sub("_", feature.name)[:_METRIC_NAME_LIMIT]
         found[f"psi.{name}"] = feature.psi

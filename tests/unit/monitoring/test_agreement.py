@@ -99,7 +99,7 @@ def test_every_row_falls_into_its_bin(judged: tuple[dict[str, FeatureProfile], W
         feature = compare(name, profile, window.features[name], quantile(len(profiles)))
         certain = [b for b in feature.bins if b.label != NEW_LABEL and "rare" not in b.label]
         assert [b.window for b in certain] == [b.reference for b in certain], name
-        assert feature.new_categories == [], name
+        assert feature.new_categories == {}, name
         assert feature.mean_window == pytest.approx(feature.mean_reference), name
         assert feature.std_window == pytest.approx(feature.std_reference), name
         assert feature.skewness_window == pytest.approx(feature.skewness_reference, abs=1e-6), name

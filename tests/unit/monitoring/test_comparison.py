@@ -104,7 +104,7 @@ def test_rare_and_new_categories_have_bins_of_their_own() -> None:
         ("(missing)", 3),
     ]
     assert sum(b.reference for b in feature.bins) == 10_000
-    assert feature.new_categories == ["Foça", "Urla"]
+    assert feature.new_categories == {"Foça": 7, "Urla": 1}
     assert feature.new_share == pytest.approx(8 / 122)
     assert feature.new_share_expected == pytest.approx(40**2 / 400 / 10_000)
 
