@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from housing_core.api.status import MESSAGE_LIMIT, Condition, HousingModelStatus, TrackStatus
+from housing_core.drift_report import HTML_FILE
 from housing_core.times import format_time
 from housing_operator.draft import Draft
 from housing_operator.gates import Gate, describe
@@ -204,6 +205,8 @@ def _drift(draft: Draft) -> Verdict:
     if drift is None:
         return "Unknown", "NoReport", "no drift report yet"
     text = f"report {drift.report_id} on version {drift.model_version}: {drift.reason}"
+    if drift.run_id:
+        text += f"; its page: {HTML_FILE} at #/runs/{drift.run_id} in MLflow"
     if production is not None and drift.model_version != production.version:
         return "Unknown", "NoReport", f"no report on version {production.version} yet; {text}"
     if drift.verdict == "NotEnoughData":

@@ -53,6 +53,15 @@ def test_drift_is_said_as_the_report_says_it(verdict, expected):
     assert "PSI 0.31 > 0.25 of Ilce" in world.message("DriftDetected")
 
 
+def test_the_condition_tells_where_the_report_s_page_is():
+    world = World().in_production()
+    world.report("r1", verdict="Stable", reason="PSI 0.1 <= 0.25", runId="a1b2")
+    world.step()
+    assert world.message("DriftDetected").endswith(
+        "PSI 0.1 <= 0.25; its page: drift_report.html at #/runs/a1b2 in MLflow"
+    )
+
+
 def test_a_report_on_a_former_version_says_nothing_of_this_one():
     world = World().in_production()
     world.report("r1", modelVersion="7")
