@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from housing_core.drift_report import HTML_FILE
+from tests.browser import browser, open_artifact, visit
 from tests.cluster_client import Cluster, condition_of
 from tests.load import SteadyLoad
+from tests.operator_release import RELEASE, SYSTEM_NAMESPACE
 from tests.story import ISTANBUL, IZMIR, TARGET, Story, listings, to_csv, without_price
 
 pytestmark = pytest.mark.timeout(2400)
@@ -43,6 +46,19 @@ def izmir_parts() -> tuple[list[dict[str, str]], list[dict[str, str]]]:
     held_back = distinct[::5][:DRIFT_PREDICTIONS]
     kept = {id(row) for row in held_back}
     return [row for row in distinct if id(row) not in kept], held_back
+
+
+def page_in_mlflow(cluster: Cluster, run_id: str) -> str:
+    """The text of a drift report as MLflow shows it to a person with a browser."""
+    service = f"service/{RELEASE}-mlflow"
+    with (
+        cluster.port_forward(service, 5000, SYSTEM_NAMESPACE) as mlflow,
+        browser() as chromium,
+        visit(chromium) as visited,
+    ):
+        text = open_artifact(visited, mlflow, run_id, HTML_FILE).locator("main").inner_text()
+    assert not [line for line in visited.complaints if "Content Security Policy" in line]
+    return text
 
 
 def test_from_listings_to_production_and_back_through_drift(
@@ -81,6 +97,10 @@ def test_from_listings_to_production_and_back_through_drift(
     assert report["verdict"] == "Drift", report
     assert report["modelVersion"] == "1"
     assert report["samples"] >= DRIFT_PREDICTIONS
+    shown = page_in_mlflow(cluster, report["runId"])
+    assert "is not like what it was trained on" in shown
+    assert f"PSI of {report['scores']['maxPsiFeature']}" in shown
+    assert "This report asks for a retraining, once" in shown
     status = story.wait(
         "RetrainingBlocked: NoNewData",
         lambda now: condition_of({"status": now}, "RetrainingBlocked").get("reason") == "NoNewData",

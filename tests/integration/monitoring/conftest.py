@@ -15,6 +15,7 @@ from housing_operator.observation import Model
 from housing_operator.resources.monitoring import rights
 from tests.cluster_client import ROOT, Cluster
 from tests.integration.monitoring.monitored import Monitored
+from tests.listings import Listings, read_listings
 from tests.mlflow_server import MlflowServer
 
 NAMESPACE = "monitor-tests"
@@ -72,6 +73,20 @@ def monitored(
     kubeconfig = _kubeconfig(cluster, account, namespace, tmp_path / "kubeconfig")
     yield Monitored(cluster, namespace, name, Registry(mlflow_server.url), kubeconfig, tmp_path)
     cluster.delete("housingmodel", name, namespace, wait=False)
+
+
+@pytest.fixture(scope="session")
+def istanbul() -> tuple[Listings, Listings]:
+    """Training part and holdout."""
+    listings = read_listings("istanbul")
+    cut = int(len(listings.frame) * 0.8)
+    return listings.rows(0, cut), listings.rows(cut, len(listings.frame))
+
+
+@pytest.fixture
+def registered(monitored: Monitored, istanbul: tuple[Listings, Listings]) -> Monitored:
+    assert monitored.register(*istanbul) == "1"
+    return monitored
 
 
 def _kubeconfig(cluster: Cluster, account: str, namespace: str, path: Path) -> Path:

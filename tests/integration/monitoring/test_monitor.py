@@ -24,20 +24,6 @@ from tests.prediction_logs import write_predictions
 from tests.s3_server import S3Server
 
 
-@pytest.fixture(scope="module")
-def istanbul() -> tuple[Listings, Listings]:
-    """Training part and holdout."""
-    listings = read_listings("istanbul")
-    cut = int(len(listings.frame) * 0.8)
-    return listings.rows(0, cut), listings.rows(cut, len(listings.frame))
-
-
-@pytest.fixture
-def registered(monitored: Monitored, istanbul: tuple[Listings, Listings]) -> Monitored:
-    assert monitored.register(*istanbul) == "1"
-    return monitored
-
-
 @pytest.mark.parametrize(("rows", "seed"), [(200, 1), (200, 2), (200, 3), (1_000, 4), (1_000, 5)])
 def test_more_listings_of_the_same_city_are_stable(
     registered: Monitored, istanbul: tuple[Listings, Listings], rows: int, seed: int
