@@ -140,6 +140,9 @@ class ServingTask(_Task):
         workers: processes that answer.
         feedback_token_file: file with the token that feedback must carry; no feedback is taken
             when it is None, or while the file is not there.
+        baked_models: read-only folder, baked into the image or mounted, with a bundle or a
+            downloaded MLflow model in `<folder>/<namespace>.<name>/<version>/`: the last link of
+            the chain, and none where the folder is not there.
 
     """
 
@@ -151,6 +154,7 @@ class ServingTask(_Task):
     max_rows: int = 10_000
     workers: int = 1
     feedback_token_file: str | None = None
+    baked_models: str = "/opt/models"
 
 
 class ServingPolicy(BaseModel):

@@ -29,6 +29,7 @@ def chain(
     staging: str | None,
     copies: Collection[str],
     rejected: Collection[str],
+    baked: Collection[str] = (),
 ) -> list[Link]:
     """The versions to try, best first, each once and at its best level.
 
@@ -37,13 +38,17 @@ def chain(
         staging: the version behind MLflow's alias; None when there is none or it is not known.
         copies: versions that passed their golden rows before: on disk, or in memory now.
         rejected: versions that are never served.
+        baked: versions that came with the image; they have not passed their golden rows yet.
 
     """
-    newest_first = sorted(copies, key=age_order, reverse=True)
     links = [
         Link(pinned, "Production"),
         *([Link(staging, "Staging")] if staging is not None else []),
-        *(Link(version, "LocalCopy") for version in newest_first),
+        *(
+            Link(version, "LocalCopy")
+            for local in (copies, baked)
+            for version in sorted(local, key=age_order, reverse=True)
+        ),
     ]
     best: dict[str, Link] = {}
     for link in links:

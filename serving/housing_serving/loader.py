@@ -10,9 +10,11 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from housing_core.bundle import BundleError
 from housing_core.tasks import FallbackLevel, ServingTask
+from housing_serving.baked_models import BakedModels
 from housing_serving.fallback import LONGEST_DOWNLOAD_RETRY_SECONDS, chain, retry_delay
 from housing_serving.model import Model, load_model
 from housing_serving.model_cache import ModelCache
@@ -58,6 +60,7 @@ class ModelLoader:
         self._task = task
         self._policy = policy
         self._cache = cache
+        self._baked = BakedModels(Path(task.baked_models), task.model_name)
         self._source = source
         self._changed = changed
         self._clock = clock
@@ -102,7 +105,7 @@ class ModelLoader:
         reasons = []
         if pinned in rejections:
             reasons.append(f"version {pinned} is rejected: {rejections[pinned]}")
-        for link in chain(pinned, staging, known_good, rejections):
+        for link in chain(pinned, staging, known_good, rejections, self._baked.versions()):
             try:
                 model = self._obtain(link.version, link.level, outage)
             except (BundleError, SourceError, OSError) as error:
@@ -115,12 +118,15 @@ class ModelLoader:
     def _start_from_copy(self) -> None:
         """Answer from the copy of the pinned version before MLflow, which may be slow, is asked."""
         pinned = self._task.version
-        if pinned in self._rejections() or pinned not in self._cache.versions():
+        if pinned in self._rejections():
             return
         try:
-            self._serve(load_model(self._cache.copy_of(pinned), pinned), "Production", [])
+            model = self._local(pinned)
         except BundleError as error:
-            logger.warning("the local copy of version %s is of no use: %s", pinned, error)
+            logger.warning("version %s: %s", pinned, error)
+            return
+        if model is not None:
+            self._serve(model, "Production", [])
 
     def _ask_registry(self) -> str:
         """Learn aliases and rejections; the last answer counts when there is none now.
@@ -143,16 +149,39 @@ class ModelLoader:
         if self._serving.model is not None and self._serving.version == version:
             return self._serving.model
         broken = "there is no local copy"
-        if version in self._cache.versions():
-            try:
-                return load_model(self._cache.copy_of(version), version)
-            except BundleError as error:
-                broken = f"the local copy is of no use: {error}"
+        try:
+            model = self._local(version)
+        except BundleError as error:
+            broken = str(error)
+        else:
+            if model is not None:
+                return model
         if level == "LocalCopy":
             raise SourceError(broken)
         if outage:
             raise SourceError(f"{broken}, and {outage}")
         return self._download(version)
+
+    def _local(self, version: str) -> Model | None:
+        """A version from the cache or from what came with the image; None when neither has it.
+
+        Raises:
+            BundleError: when what is there is of no use.
+
+        """
+        complaints = []
+        places = [("local copy", self._cache.versions(), self._cache.copy_of)]
+        places.append(("baked-in model", self._baked.versions(), self._baked.bundle_of))
+        for name, versions, folder_of in places:
+            if version not in versions:
+                continue
+            try:
+                return load_model(folder_of(version), version)
+            except BundleError as error:
+                complaints.append(f"the {name} is of no use: {error}")
+        if complaints:
+            raise BundleError("; ".join(complaints))
+        return None
 
     def _download(self, version: str) -> Model:
         bad = self._bad_downloads.get(version)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -11,6 +13,7 @@ import httpx
 from housing_core.registry import Registry
 from tests.bundles import ROWS, register_tiny_bundle
 from tests.integration.serving.conftest import MakeTask, StartServing, artifacts_of
+from tests.integration.serving.serving_process import ServingProcess
 from tests.mlflow_server import MlflowServer
 
 
@@ -85,29 +88,74 @@ def test_production_breaks_staging_answers_then_a_local_copy_then_production_aga
     finally:
         mlflow_server.start()
 
+    with _load(serving) as answers:
+        serving.wait_for("2", "Staging")
+        broken.rename(artifacts)
+        serving.wait_for("1", "Production")
+        serving.wait_until(lambda: answers[-1] == (200, "1"), 10)
+    assert {status for status, _ in answers} == {200}
+    switch = answers.index((200, "1"))
+    versions = [version for _, version in answers]
+    assert (set(versions[:switch]), set(versions[switch:])) == ({"2"}, {"1"})
+    assert serving.stop() == 0
+
+
+def test_a_model_in_the_image_answers_until_mlflow_comes_back(
+    mlflow_server: MlflowServer, registry: Registry, make_task: MakeTask, start: StartServing
+) -> None:
+    task = make_task("2")
+    task = task.model_copy(update={"baked_models": str(Path(task.model_cache).with_name("baked"))})
+    register_tiny_bundle(registry, task.model_name, 0.6)
+    register_tiny_bundle(registry, task.model_name, 0.7)
+    registry.client.download_artifacts(
+        registry.version(task.model_name, "1").run_id,
+        "model",
+        str(_made(Path(task.baked_models) / task.model_name)),
+    )
+    (Path(task.baked_models) / task.model_name / "model").rename(
+        Path(task.baked_models) / task.model_name / "1"
+    )
+    mlflow_server.stop()
+    try:
+        serving = start(task)
+        health = serving.wait_for("1", "LocalCopy")
+        assert health.status == "degraded"
+        assert "MLflow did not answer" in health.message
+        assert serving.metric("housing_fallback_level") == 2
+        with _load(serving) as answers:
+            mlflow_server.start()
+            serving.wait_for("2", "Production", 120)
+            serving.wait_until(lambda: answers[-1] == (200, "2"), 10)
+        assert set(answers) == {(200, "1"), (200, "2")}
+    finally:
+        mlflow_server.start()
+    assert serving.stop() == 0
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
+
+
+@contextmanager
+def _load(serving: ServingProcess) -> Iterator[list[tuple[int, str]]]:
+    """Ask all the time, and note status and version of each answer."""
     stop = threading.Event()
-    statuses: list[int] = []
-    versions: list[str] = []
+    answers: list[tuple[int, str]] = []
 
     def ask() -> None:
         with httpx.Client(base_url=serving.url, timeout=30) as client:
             while not stop.is_set():
                 answer = client.post("/predict", json=ROWS[0])
-                statuses.append(answer.status_code)
-                versions.append(answer.json()["modelVersion"])
+                answers.append((answer.status_code, answer.json().get("modelVersion")))
 
     load = threading.Thread(target=ask)
     load.start()
-    serving.wait_for("2", "Staging")
-    broken.rename(artifacts)
-    serving.wait_for("1", "Production")
-    serving.wait_until(lambda: versions[-1] == "1", 10)
-    stop.set()
-    load.join()
-    assert set(statuses) == {200}
-    switch = versions.index("1")
-    assert (set(versions[:switch]), set(versions[switch:])) == ({"2"}, {"1"})
-    assert serving.stop() == 0
+    try:
+        yield answers
+    finally:
+        stop.set()
+        load.join()
 
 
 def test_a_restarted_pod_answers_from_its_copy_while_mlflow_is_away(
