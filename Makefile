@@ -44,7 +44,7 @@ test: setup ## Lint and all tests; starts a cluster where there is none.
 	printf '\nlint and all tests passed in %d s\n' $$((SECONDS - begun))
 
 .PHONY: test-all
-test-all: test bench ## The same, and the benchmarks.
+test-all: test fuzz bench ## The same, thousands of generated requests, and the benchmarks.
 
 .PHONY: lint
 lint: setup ## Style, types, import rules, and that generated files are up to date.
@@ -67,6 +67,10 @@ contract: setup cluster-up ## What types, CRD and chart promise each other, and 
 .PHONY: integration
 integration: setup cluster-up ## Each program against a real MLflow server and a real API server.
 	@$(BIN)/python -m tests.hold_operator $(BIN)/pytest tests/integration $(PYTEST_ARGS)
+
+.PHONY: fuzz
+fuzz: setup ## Thousands of generated requests to every route of serving.
+	@SCHEMATHESIS_CASES=300 $(BIN)/pytest tests/integration/serving/test_schema.py --timeout 3600 $(PYTEST_ARGS)
 
 .PHONY: e2e
 e2e: setup images ## The whole system on the cluster, on real listings.

@@ -73,6 +73,7 @@ def describe_api(document: dict[str, Any], serving: Serving, task: ServingTask) 
             mode="json", by_alias=True
         )
         _inference_examples(paths, serving.model)
+        _name_model(paths, task.model_name, serving.model.version)
         batch = paths["/predict/batch"]["post"]["requestBody"]["content"]
         batch["text/csv"]["example"] = _csv_example(serving.model)
 
@@ -85,6 +86,16 @@ def _listings(model: Model | None, most: int) -> dict[str, Any]:
     if model is not None:
         content["examples"] = _request_examples(model)
     return {"required": True, "content": {"application/json": content}}
+
+
+def _name_model(paths: dict[str, Any], name: str, version: str) -> None:
+    """Say which model and version there are, where a path asks for them."""
+    there_is = {"name": name, "version": version}
+    for operations in paths.values():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", []):
+                if parameter["in"] == "path":
+                    parameter["schema"] = {"type": "string", "enum": [there_is[parameter["name"]]]}
 
 
 def _csv_example(model: Model) -> str:
