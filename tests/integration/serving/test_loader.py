@@ -32,7 +32,7 @@ def _loader(
         PolicyFile(Path(task.policy_file)),
         ModelCache(Path(task.model_cache), task.model_name),
         source or ModelSource(task.model_name),
-        clock,
+        clock=clock,
     )
 
 
