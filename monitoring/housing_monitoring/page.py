@@ -48,6 +48,8 @@ _RULES = {
     "PSI": "PSI, the largest of a feature",
     "PredictionDrift": "Prediction drift",
     "HighSeverityAlerts": "Alerts of high severity",
+    "AccuracyDrop": "Drop of the accuracy, measured on labels",
+    "EstimatedAccuracyDrop": "Drop of the accuracy, estimated without labels",
 }
 
 
@@ -91,7 +93,7 @@ def page(report: DriftReport, past: Sequence[PastReport] = ()) -> str:
         sentence=_sentence(report),
         facts=_facts(report),
         rules=_rules(report.rules),
-        messages=[text_of(message) for message in report.messages[:LISTED_MESSAGES]],
+        messages=[_begun(text_of(message)) for message in report.messages[:LISTED_MESSAGES]],
         command=f"kubectl describe housingmodel {cut(name, 300)} -n {cut(namespace, 300)}",
         alerts=_alerts(report.alerts),
         figures=figures(report),
@@ -128,7 +130,8 @@ def _sentence(report: DriftReport) -> str:
     drift = report.verdict == "Drift"
     deciding = [rule for rule in report.rules if rule.holds == drift]
     reasons = [text_of(rule.text) for rule in deciding] or [cut(report.reason, 1_000)]
-    return f"{_opening(report, deciding)}: {'; '.join(reasons)}."
+    text = f"{_opening(report, deciding)}: {'; '.join(reasons)}."
+    return text.replace("<=", "≤").replace(">=", "≥")
 
 
 def _opening(report: DriftReport, deciding: Sequence[Rule]) -> str:
@@ -193,9 +196,8 @@ def _alert(alert: DriftAlert) -> Alert:
     about = f" of {name_of(alert.feature)}" if alert.feature else ""
     numbers = f"{spaced(name_of(alert.name))}{about}: {digits(alert.value)}"
     limit = digits(alert.threshold)
-    message = text_of(alert.message)
     return Alert(
-        message[:1].upper() + message[1:], numbers + (f", held against {limit}" if limit else "")
+        _begun(text_of(alert.message)), numbers + (f", held against {limit}" if limit else "")
     )
 
 
@@ -327,6 +329,11 @@ def _thresholds(report: DriftReport) -> Table:
         ],
         narrow=True,
     )
+
+
+def _begun(message: str) -> str:
+    """A message as a sentence begins."""
+    return message[:1].upper() + message[1:]
 
 
 def _time(text: str) -> str:

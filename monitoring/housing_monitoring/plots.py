@@ -202,9 +202,8 @@ def over_time(
     for line in series:
         _line(canvas, line, x, y)
     canvas.line(left, bottom, WIDTH - _RIGHT, bottom, "axis")
-    for time, at, anchor in ((first, left, "start"), (last, WIDTH - _RIGHT, "end")):
-        if time == last or first.date() != last.date():
-            canvas.text(at, bottom + 16, f"{time.day} {time:%b %Y}", anchor, "soft")
+    canvas.text(left, bottom + 16, _moment(first, last), style="soft")
+    canvas.text(WIDTH - _RIGHT, bottom + 16, _moment(last, first), "end", "soft")
     return Drawing(title, description, height, canvas.shapes)
 
 
@@ -221,6 +220,11 @@ def _line(canvas: _Canvas, series: Series, x: _Axis, y: _Axis) -> None:
         else:
             centre: dict[str, str | float] = {"cx": at, "cy": up, "r": 3, "class": series.style}
             canvas.shapes.append(Shape("circle", centre, point.tip))
+
+
+def _moment(time: datetime, other: datetime) -> str:
+    """A time as the end of an axis whose other end is `other`."""
+    return f"{time:%H:%M}" if time.date() == other.date() else f"{time.day} {time:%b %Y}"
 
 
 _SIDES = {"before": "in training", "now": "in the window"}

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from housing_core.drift_report import HTML_FILE
 from tests.cluster_client import ROOT, Cluster, CommandError, condition_of
 from tests.load import SteadyLoad
 from tests.operator_release import RELEASE, SYSTEM_NAMESPACE, install_operator
@@ -166,6 +167,9 @@ def drift(*, new_data: bool) -> None:
     )
     say(cluster.kubectl("get", "housingmodels", "-n", NAMESPACE).rstrip())
     say("\nWhere the time went:\n" + stages.table())
+    say("\nThe drift report, for people:")
+    say(f"  kubectl -n {SYSTEM_NAMESPACE} port-forward service/{RELEASE}-mlflow 5000 &")
+    say(f"  http://localhost:5000/#/runs/{report['runId']}, then Artifacts, then {HTML_FILE}")
 
 
 def _follow_retraining(story: Story, former: str) -> None:

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+
 from housing_core import bundle
 from housing_core.api.spec import Dataset, Target, Thresholds
 from housing_core.cleaning import CleaningRules
@@ -19,11 +21,12 @@ from housing_core.registry import Registry
 from housing_core.tasks import MonitoringTask
 from housing_monitoring.publish import REPORT_TAG
 from tests.bundles import register_bundle
-from tests.cluster_client import Cluster, Manifest
+from tests.cluster_client import ROOT, Cluster, Manifest
 from tests.listings import CLASSES, TARGET, Listings, reference_of, rules_of
 from tests.prediction_logs import write_traffic
 
 RUN_SECONDS = 120
+SCHEMA = ROOT / "docs" / "reference" / "drift-report.schema.json"
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,9 @@ class Monitored:
         return list(self.registry.client.search_runs([experiment], f"tags.`{REPORT_TAG}` LIKE '%'"))
 
     def report(self, run_id: str) -> DriftReport:
+        """The report as a run holds it; it is as the published schema says."""
         content = self.registry.download_run_file(run_id, JSON_FILE)
+        jsonschema.validate(json.loads(content), json.loads(SCHEMA.read_text()))
         return DriftReport.model_validate_json(content)
 
     def page(self, run_id: str) -> str:
