@@ -109,6 +109,12 @@ def test_addresses_in_variables_are_opened(value, open_ports, open_namespaces):
     assert namespaces(spec) == {"mlops"} | open_namespaces
 
 
+def test_spans_reach_the_collector_that_a_track_names():
+    env = [{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://otel.observability.svc:4318"}]
+    assert namespaces(policy("serving", serving={"staging": {"env": env}})) >= {"observability"}
+    assert "observability" not in namespaces(policy("serving"))
+
+
 def test_egress_stays_open_where_an_address_may_hide_in_a_secret():
     credentials = {"secretRef": {"name": "aws"}}
     dataset = {**S3["dataset"], "credentials": credentials}

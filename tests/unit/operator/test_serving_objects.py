@@ -7,6 +7,8 @@ import pytest
 
 from housing_core.tasks import ServingTask
 from housing_operator.resources.children import children
+from housing_serving import server
+from housing_serving.app import LOG_CLOSE_SECONDS
 from tests.unit.operator.blueprints import (
     blueprint,
     container_of,
@@ -47,6 +49,13 @@ def test_no_old_pod_goes_before_a_new_one_is_ready():
     assert container["startupProbe"]["httpGet"] == {"path": "/health/live", "port": "http"}
     pause = container["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert 0 < pause < pod_of(deployment)["spec"]["terminationGracePeriodSeconds"]
+
+
+def test_a_pod_has_the_time_that_serving_needs_to_end_well():
+    deployment = only(built(), "Deployment", "istanbul-production")
+    pause = container_of(deployment)["lifecycle"]["preStop"]["sleep"]["seconds"]
+    needed = pause + server.DRAIN_SECONDS + server.FINISH_SECONDS + LOG_CLOSE_SECONDS
+    assert needed < pod_of(deployment)["spec"]["terminationGracePeriodSeconds"]
 
 
 def test_the_selectors_meet_the_pods_of_their_track_and_no_others():
