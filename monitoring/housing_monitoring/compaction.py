@@ -7,7 +7,7 @@ nobody can still be reading a listing that is older than the new file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -154,29 +154,25 @@ def compact(
         StorageError: when the folder cannot be read or written.
 
     """
-    ours = [f for f in files if log.is_written(_name(f)) or log.is_compacted(_name(f))]
+    ours = {_name(f): f for f in files if log.is_written(_name(f)) or log.is_compacted(_name(f))}
     if len(ours) < 2:
         return Compacted()
     unreadable: dict[str, str] = {}
-    sources: dict[str, _Source] = {}
-    with ThreadPoolExecutor(READERS) as pool:
-        for file, found in zip(
-            ours, pool.map(lambda file: _look(folder, file, table), ours), strict=True
-        ):
-            if isinstance(found, UnreadableError):
-                unreadable[found.name] = str(found)
-            elif found is not None:
-                sources[_name(file)] = found
-    appeared = {_name(file): _time(file) for file in files}
-    todo = plan(
-        [name for name, source in sources.items() if source.replaced is None],
-        {
-            name: (source.replaced, appeared[name])
-            for name, source in sources.items()
-            if source.replaced is not None
-        },
-        now,
-    )
+
+    def look_at(names: Iterable[str]) -> dict[str, _Source]:
+        return _look_at(folder, [ours[name] for name in names], table, unreadable)
+
+    sources = look_at(filter(log.is_compacted, ours))
+    compacted = {
+        name: (source.replaced, _time(ours[name]))
+        for name, source in sources.items()
+        if source.replaced is not None
+    }
+    written = [name for name in ours if not log.is_compacted(name)]
+    # What is replaced needs no look: it is deleted as it is.
+    fresh = {n for n in written if not any(n in replaced for replaced, _ in compacted.values())}
+    sources |= look_at(sorted(fresh))
+    todo = plan([n for n in written if n in sources or n not in fresh], compacted, now)
     rows, merged = _merge(folder, {name: sources[name] for name in todo.merge}, unreadable)
     delete_files(folder, todo.delete)
     return Compacted(merged, rows, len(todo.delete), unreadable)
@@ -294,6 +290,23 @@ def _fetched(
             for following in islice(ahead, 1):
                 submitted = pool.submit(_open, folder.child(following.name), following.size)
                 waiting.append((following, submitted))
+
+
+def _look_at(
+    folder: storage.Location,
+    files: Sequence[storage.DataFile],
+    table: log.Table,
+    unreadable: dict[str, str],
+) -> dict[str, _Source]:
+    """The files by name; one that cannot be read is noted among `unreadable`."""
+    found: dict[str, _Source] = {}
+    with ThreadPoolExecutor(READERS) as pool:
+        for looked in pool.map(lambda file: _look(folder, file, table), files):
+            if isinstance(looked, UnreadableError):
+                unreadable[looked.name] = str(looked)
+            elif looked is not None:
+                found[looked.name] = looked
+    return found
 
 
 def _look(
