@@ -42,10 +42,17 @@ SCRAPED = {
 }
 """By which many scrape configurations find a pod."""
 
-RESOURCES = {
-    "requests": {"cpu": "100m", "memory": "512Mi"},
-    "limits": {"memory": "2Gi"},
-}
+
+def default_resources(workers: int) -> dict[str, Any]:
+    """Where the spec gives none: what a model of 100 deep trees needs, and room for large requests.
+
+    The first worker takes about 200 MB with such a model; the others share it.
+    """
+    further = workers - 1
+    return {
+        "requests": {"cpu": f"{100 * workers}m", "memory": f"{256 + 128 * further}Mi"},
+        "limits": {"memory": f"{1024 + 512 * further}Mi"},
+    }
 
 
 def log_uri(blueprint: Blueprint) -> str:
@@ -189,7 +196,7 @@ def _program(blueprint: Blueprint, track: Track, version: str) -> Program:
         track=track,
         image=blueprint.settings.serving_image,
         task=task.to_environment(),
-        default_resources=RESOURCES,
+        default_resources=default_resources(block.workers),
         claims=log_claims(blueprint),
         volumes=volumes,
         labels={VERSION: version},

@@ -154,6 +154,14 @@ def test_each_track_has_its_own_workers():
     assert task_of(only(bodies, "Deployment", "istanbul-staging")).workers == 1
 
 
+def test_more_workers_have_more_to_live_on_where_the_spec_does_not_say():
+    bodies = built(serving={"production": {"workers": 4}})
+    one = container_of(only(bodies, "Deployment", "istanbul-staging"))["resources"]
+    assert one == {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1024Mi"}}
+    four = container_of(only(bodies, "Deployment", "istanbul-production"))["resources"]
+    assert four == {"requests": {"cpu": "400m", "memory": "640Mi"}, "limits": {"memory": "2560Mi"}}
+
+
 def test_the_feedback_token_is_a_mounted_folder_and_pods_start_without_it():
     assert task_of(only(built(), "Deployment", "istanbul-production")).feedback_token_file is None
     secret = {"name": "istanbul-feedback", "key": "secret.txt"}
