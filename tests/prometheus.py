@@ -17,13 +17,16 @@ def program(name: str) -> Path:
 
 
 @functools.cache
-def custom_resource_definitions() -> list[str]:
-    """Return those of ServiceMonitor, PodMonitor and PrometheusRule as YAML; made the first time on a machine."""
+def custom_resource_definitions() -> dict[str, str]:
+    """Return those of ServiceMonitor, PodMonitor and PrometheusRule as YAML, by their names.
+
+    They are made the first time on a machine.
+    """
     folder = _folder("prometheus_crds.sh", BUILD_SECONDS)
-    return [
-        (folder / f"monitoring.coreos.com_{name}.yaml").read_text()
-        for name in ("servicemonitors", "podmonitors", "prometheusrules")
-    ]
+    return {
+        f"{kind}.monitoring.coreos.com": (folder / f"monitoring.coreos.com_{kind}.yaml").read_text()
+        for kind in ("servicemonitors", "podmonitors", "prometheusrules")
+    }
 
 
 def _folder(script: str, timeout: float) -> Path:
