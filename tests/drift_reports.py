@@ -68,8 +68,17 @@ def number(name: str = "area", psi: float = 0.3) -> FeatureDrift:
             ),
             Bin(kind="Missing", label="(missing)", reference=1, window=40),
         ],
+        unreadable=12,
+        design_effect=2.345,
+        out_of_range_share=0.123,
+        missing_share_reference=0.0025,
+        missing_share_window=0.4,
         mean_reference=80.25,
         mean_window=1_250_000.0,
+        std_reference=12.3456,
+        std_window=987_654.3,
+        skewness_reference=-0.01234,
+        skewness_window=12.345,
     )
 
 

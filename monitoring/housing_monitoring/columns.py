@@ -103,7 +103,10 @@ def _cleaned(
     bad = []
     for text in texts:
         try:
-            values.append(clean(json.loads(text)))
+            raw = json.loads(text)
+            if isinstance(raw, str):
+                raw.encode()  # refuses half of a surrogate pair, which no report could be written with
+            values.append(clean(raw))
             bad.append(False)
         except (ValueError, RecursionError):
             values.append(None)

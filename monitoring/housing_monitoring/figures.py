@@ -71,7 +71,7 @@ def _class_figure(report: DriftReport) -> list[Figure]:
         )
     table = Table(
         "Shares of the predicted classes",
-        columns("Class", "before*", "window*"),
+        columns("Class", "before*", "now*"),
         [[bar.label, f"{bar.before:.2%}", f"{bar.now:.2%}"] for bar in bars],
         more(len(now) - len(bars), "classes"),
         narrow=True,
@@ -87,14 +87,14 @@ def _feature_figure(feature: FeatureDrift) -> Figure:
     listed = _largest(feature.bins, LISTED_BINS)
     table = Table(
         "Rows in each bin",
-        columns("Bin", "training*", "window*", "training*", "window*"),
+        columns("Bin", "before*", "now*", "before, %*", "now, %*"),
         [
             [
                 name_of(bin_.label),
                 f"{bin_.reference:,}",
                 f"{bin_.window:,}",
-                f"{bin_.reference / before:.2%}",
-                f"{bin_.window / now:.2%}",
+                f"{100 * bin_.reference / before:.2f}",
+                f"{100 * bin_.window / now:.2f}",
             ]
             for bin_ in listed
         ],

@@ -17,6 +17,9 @@ from tests.drift_reports import alert, feature, hostile, number, performance, re
 from tests.integration.monitoring.monitored import Monitored
 from tests.listings import Listings, read_listings
 
+PAPER_WIDTH = 680
+"""An A4 page between its margins."""
+
 Scheme = Literal["light", "dark"]
 
 STRICT = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
@@ -105,11 +108,12 @@ def test_real_reports_can_be_read_alone_and_within_mlflow(
 
 def test_the_page_on_paper_is_light_and_shows_what_is_folded_on_screen(chromium: Browser) -> None:
     found = hostile(8).model_copy(update={"performance": performance()})
-    with visit(chromium, scheme="dark") as visited:
+    with visit(chromium, scheme="dark", width=PAPER_WIDTH) as visited:
         show(visited, page(found), STRICT)
         table = visited.page.locator("figure details table").first
         assert not table.is_visible()
         visited.page.emulate_media(media="print")
         assert table.is_visible()
+        assert visited.overflow() == 0
         ink = visited.page.evaluate("getComputedStyle(document.body).color")
         assert ink == "rgb(27, 36, 48)"

@@ -45,7 +45,7 @@ def test_what_is_no_number_is_missing_and_counted(value: object) -> None:
     assert column.unreadable == 1
 
 
-@pytest.mark.parametrize("text", ["not json", "[" * 100_000, "9" * 5_000 + "e"])
+@pytest.mark.parametrize("text", ["not json", "[" * 100_000, "9" * 5_000 + "e", r'"\ud800"'])
 def test_a_text_that_is_no_json_is_missing_and_counted(text: str) -> None:
     codes = np.array([0, 0, -1])
     assert numeric_column("area", [text], codes, TURKISH, MISSING_WORDS).unreadable == 2
