@@ -200,6 +200,104 @@ class Scores(_Part):
     confusion_matrix: list[list[int]]
 
 
+class Interval(_Part):
+    """95 % interval of a score: how far it could be off by the luck of the rows it is of."""
+
+    low: float
+    high: float
+
+
+class ScoreIntervals(_Part):
+    """Intervals of the scores with these names, and of each class's, in the order of the classes."""
+
+    accuracy: Interval
+    macro_f1: Interval
+    precision: Interval
+    recall: Interval
+    roc_auc: Interval | None = None
+    class_precision: list[Interval] = []
+    class_recall: list[Interval] = []
+    class_f1: list[Interval] = []
+
+
+ModelKind = Literal["HashedForest", "EncodedForest", "EncodedBoosting"]
+"""The seed's forest on hashed features; a forest, or boosting, on target-encoded categories."""
+
+
+class CandidateResult(_Part):
+    """One model that the recipe tried, in cross-validation on the training part.
+
+    Attributes:
+        macro_f1: over all held-out rows together; None when it was not tried.
+        interval: of `macro_f1`.
+        rows: held-out rows that it was judged on.
+        behind: macro F1 of the winner minus its own on the rows that both were judged on.
+        behind_interval: of `behind`.
+        seconds: that its fits took.
+        note: why it was not tried, or not to the end.
+
+    """
+
+    name: ModelKind
+    macro_f1: float | None = None
+    interval: Interval | None = None
+    rows: int = 0
+    behind: float | None = None
+    behind_interval: Interval | None = None
+    seconds: float = 0.0
+    note: str = ""
+
+
+class CalibrationResult(_Part):
+    """How answers become probabilities: softmax(scale · log(max(answer, floor)) + shift).
+
+    Attributes:
+        method: `None`, `Temperature` or `Platt`.
+        log_loss_before, log_loss_after: cross-validated on held-out rows of the training part.
+
+    """
+
+    method: str = "None"
+    scale: float = 1.0
+    shifts: list[float] = []
+    log_loss_before: float | None = None
+    log_loss_after: float | None = None
+
+
+class RecipeResult(_Part):
+    """What the recipe made, and why.
+
+    Attributes:
+        recipe: of the spec, `seed` or `auto`.
+        model: the candidate that won, or that the recipe always makes.
+        iterations: of boosting; None for a forest.
+        candidates: the winner first.
+        digest: of what it depends on, so that a later attempt can take it over.
+
+    """
+
+    recipe: str
+    model: ModelKind
+    iterations: int | None = None
+    candidates: list[CandidateResult] = []
+    calibration: CalibrationResult = CalibrationResult()
+    digest: str = ""
+
+    def in_words(self) -> str:
+        """The winner, and by how much it is ahead of whom."""
+        text: str = self.model
+        for position, candidate in enumerate(self.candidates):
+            if candidate.macro_f1 is None:
+                text += f"; {candidate.name} was not tried"
+            elif position == 0:
+                text += f": macro F1 {candidate.macro_f1:.4f} in cross-validation"
+            elif candidate.behind is not None and candidate.behind_interval is not None:
+                low, high = candidate.behind_interval.low, candidate.behind_interval.high
+                text += f"; ahead of {candidate.name} by {candidate.behind:.4f} "
+                text += f"(95 % interval {low:.4f} to {high:.4f})"
+        return text
+
+
 class Comparison(_Part):
     """Champion and challenger on the newest holdout, each on its own boundaries.
 
@@ -230,6 +328,9 @@ class Summary(_Part):
         resumed_from_trees: trees that came from checkpoints of an earlier attempt.
         trained_at: RFC 3339, when the bundle was made; None in bundles made before this was kept.
         trained_with: library → its version then.
+        recipe: what was made and why; None of versions before there was more than one recipe.
+        intervals: of `scores`.
+        warnings: what a person should look at before trusting the scores.
 
     """
 
@@ -252,6 +353,9 @@ class Summary(_Part):
     resumed_from_trees: int = 0
     trained_at: str | None = None
     trained_with: dict[str, str] = {}
+    recipe: RecipeResult | None = None
+    intervals: ScoreIntervals | None = None
+    warnings: list[str] = []
 
 
 def read_schema(folder: Path) -> Schema:

@@ -215,6 +215,8 @@ def _registered(draft: Draft, training: TrainingStatus, version: str) -> None:
     _end(draft, training, outcome="Registered", version=version, message="")
     if facts is not None and facts.inputs is not None:
         draft.update(inputs=facts.inputs)
+        for warning in facts.inputs.warnings:
+            draft.warn("CheckTheData", f"version {version}: {warning}")
     draft.update_retraining(failures=0)
     draft.remember("Registered", version, trigger=training.trigger)
     score = draft.macro_f1(version)

@@ -171,6 +171,9 @@ def model_inputs(number: str, schema: Schema, summary: Summary) -> ModelInputs:
     return ModelInputs(
         version=number,
         rows=summary.rows,
+        recipe=summary.recipe.recipe if summary.recipe else "seed",
+        model=summary.recipe.in_words()[:1024] if summary.recipe else "HashedForest",
+        warnings=[text[:1024] for text in summary.warnings[:10]],
         columns=[
             InferredColumn(name=name[:128], kind=kind, reason=reason[:1024])
             for name, kind, reason in columns[:256]

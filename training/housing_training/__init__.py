@@ -1,1 +1,7 @@
 """The training program: one Job that turns listings into a registered model version."""
+
+import os
+
+# Boosting meets at thousands of barriers. Threads that spin there burn the CPU limit of the
+# container, and on a busy node they keep away the thread that all wait for.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")

@@ -20,7 +20,8 @@ from sklearn.metrics import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
 
-from housing_core.bundle import Scores
+from housing_core.bundle import ScoreIntervals, Scores
+from housing_training.intervals import auc_interval, class_intervals, score_intervals
 from housing_training.target import Classes
 
 BASELINE_NAME = "LogisticRegression"
@@ -61,6 +62,29 @@ def _roc_auc(truth: Classes, probabilities: Probabilities) -> float | None:
         return float(roc_auc_score(truth, probabilities[:, 1]))
     normalised = probabilities / probabilities.sum(axis=1, keepdims=True)
     return float(roc_auc_score(truth, normalised, multi_class="ovr", average="macro"))
+
+
+def intervals(
+    truth: Classes, scores: Scores, probabilities: Probabilities, seed: int
+) -> ScoreIntervals:
+    """95 % intervals of scores.
+
+    Args:
+        truth: (rows,) class index.
+        scores: what `score` gave for these rows.
+        probabilities: (rows, classes).
+        seed: of the resampling.
+
+    """
+    matrix = np.array(scores.confusion_matrix)
+    by_class = class_intervals(matrix, seed)
+    return ScoreIntervals(
+        **score_intervals(matrix, seed),
+        roc_auc=auc_interval(truth, np.asarray(probabilities, np.float64)),
+        class_precision=by_class["precision"],
+        class_recall=by_class["recall"],
+        class_f1=by_class["f1"],
+    )
 
 
 def calibration_bins(
@@ -116,13 +140,17 @@ def baseline_scores(
     return score(truth, model.predict(holdout), probabilities)
 
 
-def metrics(scores: Scores, baseline: Scores) -> dict[str, float]:
-    """Scores as MLflow metrics, those of the baseline with the prefix `baseline_`."""
+def metrics(scores: Scores, within: ScoreIntervals, baseline: Scores) -> dict[str, float]:
+    """Scores as MLflow metrics: `_low` and `_high` end their intervals; the baseline's have a prefix."""
     found = {}
     for prefix, part in (("", scores), ("baseline_", baseline)):
         for name, value in part.model_dump(exclude={"confusion_matrix"}).items():
             if value is not None:
                 found[prefix + name] = float(value)
+    for name in ("accuracy", "macro_f1", "precision", "recall", "roc_auc"):
+        interval = getattr(within, name)
+        if interval is not None:
+            found |= {f"{name}_low": interval.low, f"{name}_high": interval.high}
     return found
 
 

@@ -1,4 +1,4 @@
-"""Encoder and forest → one ONNX graph to the contract of `housing_core.bundle`.
+"""The seed's encoder and forests as parts of the ONNX graph.
 
 The feature matrix is made by one ScatterElements: each column says at which position it adds
 which value; what was not seen in training goes to a last position that no tree looks at. The
@@ -21,86 +21,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.ensemble import RandomForestClassifier
 
-from housing_core.bundle import Schema
-from housing_training.columns import Columns
-from housing_training.features import CROSS_SEPARATOR, Encoder
-
-OPSETS = {"": 21, "ai.onnx.ml": 5, "com.microsoft": 1}
-IR_VERSION = 10
-"""With these ONNX Runtime 1.20 and newer load the graph."""
+from housing_training.features import CROSS_SEPARATOR, Encoder, HashedInput
+from housing_training.graph import Array, GraphBuilder
 
 _SUM = 1
 _GREATER = 3
-
-Array = np.ndarray[Any, Any]
-
-
-@dataclass
-class _Graph:
-    """Nodes and constants of the graph as it grows."""
-
-    nodes: list[onnx.NodeProto] = field(default_factory=list)
-    constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
-
-    def constant(self, name: str, values: Array) -> str:
-        self.constants[name] = numpy_helper.from_array(values, name)
-        return name
-
-    def add(
-        self, operator: str, inputs: Sequence[str], output: str, domain: str = "", **attributes: Any
-    ) -> str:
-        self.nodes.append(
-            helper.make_node(operator, list(inputs), [output], domain=domain, **attributes)
-        )
-        return output
-
-    def concat(self, parts: Sequence[str], output: str) -> str:
-        return parts[0] if len(parts) == 1 else self.add("Concat", parts, output, axis=1)
-
-
-def export_graph(
-    columns: Columns, encoder: Encoder, forest: RandomForestClassifier, classes: int
-) -> bytes:
-    """The serialised graph: inputs `column_<i>` (rows, 1), outputs `label` and `probabilities`.
-
-    Args:
-        columns: the inputs, in the order of the schema.
-        encoder: fitted on the training part.
-        forest: fitted on the encoder's features; its classes are 0 to `classes` - 1.
-        classes: number of classes.
-
-    """
-    graph = _Graph()
-    inputs = {column.name: Schema.input_name(i) for i, column in enumerate(columns.inputs)}
-    layout = _lay_out(forest, encoder.width)
-    _add_features(graph, encoder, inputs, layout)
-    _add_forest(graph, forest, layout)
-    model = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            "classifier",
-            [
-                helper.make_tensor_value_info(
-                    inputs[column.name],
-                    TensorProto.FLOAT if column.kind == "Numeric" else TensorProto.STRING,
-                    ["rows", 1],
-                )
-                for column in columns.inputs
-            ],
-            [
-                helper.make_tensor_value_info("label", TensorProto.INT64, ["rows"]),
-                helper.make_tensor_value_info(
-                    "probabilities", TensorProto.FLOAT, ["rows", classes]
-                ),
-            ],
-            list(graph.constants.values()),
-        ),
-        opset_imports=[helper.make_opsetid(domain, version) for domain, version in OPSETS.items()],
-        ir_version=IR_VERSION,
-        producer_name="housing-operator",
-    )
-    serialised: bytes = model.SerializeToString()
-    return serialised
 
 
 def round_down(thresholds: Array) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -149,7 +74,7 @@ def _lay_out(forest: RandomForestClassifier, width: int) -> _Layout:
 class _Features:
     """What the feature matrix is made of: each part says at which positions it adds which values."""
 
-    graph: _Graph
+    graph: GraphBuilder
     encoder: Encoder
     inputs: Mapping[str, str]
     layout: _Layout
@@ -157,8 +82,25 @@ class _Features:
     values: list[str] = field(default_factory=list)
 
 
+def add_hashed_forest(
+    graph: GraphBuilder,
+    encoder: Encoder,
+    forest: RandomForestClassifier,
+    inputs: Mapping[str, str],
+) -> str:
+    """The seed's model: features of the inputs, then the forest; returns its answers' name."""
+    layout = _lay_out(forest, encoder.width)
+    _add_features(graph, encoder, inputs, layout)
+    return _add_forest(graph, forest, layout)
+
+
+def add_forest(graph: GraphBuilder, forest: RandomForestClassifier, width: int) -> str:
+    """A forest over `features` (rows, width) as they are; returns its answers' name."""
+    return _add_forest(graph, forest, _Layout(np.arange(width), np.ones(width, np.float32)))
+
+
 def _add_features(
-    graph: _Graph, encoder: Encoder, inputs: Mapping[str, str], layout: _Layout
+    graph: GraphBuilder, encoder: Encoder, inputs: Mapping[str, str], layout: _Layout
 ) -> None:
     """Make `features` (rows, width + 1) of the inputs."""
     first = next(iter(inputs.values()))
@@ -255,37 +197,9 @@ def _add_categories(features: _Features) -> None:
 def _add_hashed(features: _Features) -> None:
     """`name=value` of columns and crosses → bucket and sign, as scikit-learn's FeatureHasher."""
     graph, encoder, inputs = features.graph, features.encoder, features.inputs
-    texts = []
-    graph.constant("separator", np.array([CROSS_SEPARATOR], dtype=object))
-    for count in sorted({len(hashed.columns) for hashed in encoder.hashed}):
-        alike = [hashed for hashed in encoder.hashed if len(hashed.columns) == count]
-        names = np.array([f"{hashed.name}=" for hashed in alike], dtype=object)
-        text = graph.constant(f"hashed_{count}_names", names)
-        for place in range(count):
-            if place:
-                text = graph.add(
-                    "StringConcat", [text, "separator"], f"hashed_{count}_{place}_before"
-                )
-            parts = [inputs[hashed.columns[place]] for hashed in alike]
-            column = graph.concat(parts, f"hashed_{count}_{place}_parts")
-            text = graph.add("StringConcat", [text, column], f"hashed_{count}_{place}")
-        texts.append(text)
-    if not any(len(hashed.columns) > 1 for hashed in encoder.hashed):
-        del graph.constants["separator"]
     table = np.full(encoder.buckets, features.layout.position[encoder.width], np.int64)
     table[encoder.used] = features.layout.position[encoder.first_bucket : encoder.width]
-    graph.add(
-        "MurmurHash3",
-        [graph.concat(texts, "hashed")],
-        "hashes_32",
-        domain="com.microsoft",
-        positive=0,
-        seed=0,
-    )
-    graph.add("Cast", ["hashes_32"], "hashes", to=TensorProto.INT64)
-    graph.add("Abs", ["hashes"], "hashes_absolute")
-    graph.constant("buckets", np.array(encoder.buckets, np.int64))
-    graph.add("Mod", ["hashes_absolute", "buckets"], "bucket")
+    add_buckets(graph, encoder.hashed, encoder.buckets, inputs)
     features.positions.append(
         graph.add("Gather", [graph.constant("bucket_table", table), "bucket"], "bucket_position")
     )
@@ -296,7 +210,42 @@ def _add_hashed(features: _Features) -> None:
     features.values.append(graph.add("Where", ["negative", "minus", "plus"], "sign"))
 
 
-def _add_forest(graph: _Graph, forest: RandomForestClassifier, layout: _Layout) -> None:
+def add_buckets(
+    graph: GraphBuilder, hashed: Sequence[HashedInput], buckets: int, inputs: Mapping[str, str]
+) -> None:
+    """Make `hashes` and `bucket` (rows, len(hashed)): single columns first, then ever larger crosses."""
+    texts = []
+    graph.constant("separator", np.array([CROSS_SEPARATOR], dtype=object))
+    for count in sorted({len(item.columns) for item in hashed}):
+        alike = [item for item in hashed if len(item.columns) == count]
+        names = np.array([f"{item.name}=" for item in alike], dtype=object)
+        text = graph.constant(f"hashed_{count}_names", names)
+        for place in range(count):
+            if place:
+                text = graph.add(
+                    "StringConcat", [text, "separator"], f"hashed_{count}_{place}_before"
+                )
+            parts = [inputs[item.columns[place]] for item in alike]
+            column = graph.concat(parts, f"hashed_{count}_{place}_parts")
+            text = graph.add("StringConcat", [text, column], f"hashed_{count}_{place}")
+        texts.append(text)
+    if not any(len(item.columns) > 1 for item in hashed):
+        del graph.constants["separator"]
+    graph.add(
+        "MurmurHash3",
+        [graph.concat(texts, "hashed")],
+        "hashes_32",
+        domain="com.microsoft",
+        positive=0,
+        seed=0,
+    )
+    graph.add("Cast", ["hashes_32"], "hashes", to=TensorProto.INT64)
+    graph.add("Abs", ["hashes"], "hashes_absolute")
+    graph.constant("buckets", np.array(buckets, np.int64))
+    graph.add("Mod", ["hashes_absolute", "buckets"], "bucket")
+
+
+def _add_forest(graph: GraphBuilder, forest: RandomForestClassifier, layout: _Layout) -> str:
     """`features` → leaf of each tree → its class distribution → mean over the trees."""
     leaves = _number_leaves(forest)
     graph.nodes.append(_tree_ensemble(forest, leaves, layout))
@@ -305,9 +254,7 @@ def _add_forest(graph: _Graph, forest: RandomForestClassifier, layout: _Layout) 
     # float64, as in scikit-learn: what is a tie there is a tie here.
     graph.add("Gather", [graph.constant("distributions", table), "leaf"], "votes", axis=0)
     graph.constant("trees_axis", np.array([1], np.int64))
-    graph.add("ReduceMean", ["votes", "trees_axis"], "mean_votes", keepdims=0)
-    graph.add("Cast", ["mean_votes"], "probabilities", to=TensorProto.FLOAT)
-    graph.add("ArgMax", ["mean_votes"], "label", axis=1, keepdims=0)
+    return graph.add("ReduceMean", ["votes", "trees_axis"], "mean_votes", keepdims=0)
 
 
 @dataclass

@@ -34,6 +34,10 @@ class TextColumn:
         """(rows,) the categories themselves."""
         return np.array(self.values, dtype=object)[self.codes]
 
+    def take(self, at: Codes) -> TextColumn:
+        """The rows at these positions; `values` stay."""
+        return TextColumn(self.codes[at], self.values)
+
 
 @dataclass(frozen=True, slots=True)
 class TypedRows:
@@ -50,6 +54,15 @@ class TypedRows:
     numbers: Mapping[str, Floats]
     texts: Mapping[str, TextColumn]
     unreadable: int
+
+    def take(self, at: Codes) -> TypedRows:
+        """The rows at these positions."""
+        return TypedRows(
+            len(at),
+            {name: values[at] for name, values in self.numbers.items()},
+            {name: column.take(at) for name, column in self.texts.items()},
+            self.unreadable,
+        )
 
 
 def clean_listings(listings: Listings, rules: CleaningRules) -> TypedRows:

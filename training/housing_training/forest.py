@@ -24,12 +24,15 @@ DENSE_LIMIT_BYTES = 1 << 30
 Features = sparse.csr_matrix[Any] | sparse.csc_matrix[Any] | np.ndarray[Any, Any]
 
 
-def forest_digest(
-    features: sparse.csr_matrix[Any], labels: Classes, settings: Forest, seed: int
-) -> str:
+def forest_digest(features: Features, labels: Classes, settings: Forest, seed: int) -> str:
     """Digest of everything that a tree depends on: trees of one digest belong to one forest."""
     digest = hashlib.sha256()
-    for part in (features.data, features.indices, features.indptr, labels):
+    parts = (
+        [features]
+        if isinstance(features, np.ndarray)
+        else [features.data, features.indices, features.indptr]
+    )
+    for part in (*parts, labels):
         digest.update(np.ascontiguousarray(part).tobytes())
     parameters = settings.to_json()
     del parameters["trees"]  # a tree does not know how many follow
@@ -43,14 +46,14 @@ def steps(trees: int, done: int, every: int) -> list[int]:
 
 
 def grow_forest(
-    features: sparse.csr_matrix[Any],
+    features: Features,
     labels: Classes,
     settings: Forest,
     *,
     seed: int,
     every: int,
     resumed: Sequence[DecisionTreeClassifier] = (),
-    checkpoint: Callable[[int, list[DecisionTreeClassifier]], None],
+    checkpoint: Callable[[int, list[DecisionTreeClassifier]], None] | None = None,
 ) -> RandomForestClassifier:
     """Grow a forest; the result is the same tree by tree wherever it was interrupted.
 
@@ -82,8 +85,10 @@ def grow_forest(
         n_jobs=-1,  # joblib heeds the container's CPU limit
     )
     rows, columns = features.shape
-    dense = 4 * rows * columns <= DENSE_LIMIT_BYTES
-    prepared: Features = features.toarray() if dense else features.tocsc()
+    prepared = features
+    if not isinstance(features, np.ndarray):
+        dense = 4 * rows * columns <= DENSE_LIMIT_BYTES
+        prepared = features.toarray() if dense else features.tocsc()
     if resumed:
         forest.estimators_ = list(resumed)
         with warnings.catch_warnings():
@@ -93,15 +98,19 @@ def grow_forest(
     for trees in steps(settings.trees, len(resumed), every):
         before = len(forest.estimators_) if hasattr(forest, "estimators_") else 0
         forest.set_params(n_estimators=trees).fit(prepared, labels)
-        checkpoint(trees, forest.estimators_[before:])
+        if checkpoint is not None:
+            checkpoint(trees, forest.estimators_[before:])
     return forest
 
 
 def class_probabilities(
-    forest: RandomForestClassifier, features: sparse.csr_matrix[Any], batch: int = 4096
+    forest: RandomForestClassifier, features: Features, batch: int = 4096
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """(rows, classes) mean of the trees' answers, a batch of rows at a time to bound memory."""
-    starts = range(0, features.shape[0], batch)
+    parts = [features[start : start + batch] for start in range(0, features.shape[0], batch)]
     return np.concatenate(
-        [forest.predict_proba(features[start : start + batch].toarray()) for start in starts]
+        [
+            forest.predict_proba(part if isinstance(part, np.ndarray) else part.toarray())
+            for part in parts
+        ]
     )

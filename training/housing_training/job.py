@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from housing_core import bundle as parts
 from housing_core.api.status import Outcome
-from housing_core.bundle import BUNDLE_PATH, Summary
+from housing_core.bundle import BUNDLE_PATH, RecipeResult, Summary
 from housing_core.registry import Registry, RegistryError
 from housing_core.registry_types import RegisteredVersion
 from housing_core.storage import DATASET_SUFFIXES, DataFile, fingerprint, list_files
@@ -25,21 +26,17 @@ from housing_core.tasks import TrainingOutcome, TrainingTask
 from housing_core.times import format_time
 from housing_training import checkpoints
 from housing_training.bundling import golden_rows
+from housing_training.candidates import CANDIDATES
 from housing_training.evaluation import BASELINE_NAME, metrics
-from housing_training.forest import forest_digest, grow_forest
-from housing_training.learning import (
-    Encoded,
-    Evaluated,
-    Matrix,
-    encode_rows,
-    evaluate,
-    rebalance,
-    write_graph,
-)
+from housing_training.forest import Features, forest_digest, grow_forest
+from housing_training.leakage import leakage_warning, leaking_columns
+from housing_training.learning import Evaluated, Prepared, evaluate, prepare, write_graph
+from housing_training.models import Model
 from housing_training.preparation import Rows, prepare_rows
 from housing_training.production import ROWS_ARTIFACT, Production
 from housing_training.progress import Progress
 from housing_training.registration import library_versions, register, write_model
+from housing_training.selection import calibration_of, choose, selection_digest
 from housing_training.target import Classes
 from housing_training.tracking import TrainingRun, patiently
 
@@ -49,9 +46,8 @@ EVALUATION_FOLDER = "evaluation"
 MESSAGE_LIMIT = 5000
 """MLflow cuts a tag off at 8,000 bytes."""
 
-_RECIPE = ("recipe", "hashing", "resampling", "forest", "holdoutFraction", "seed")
-"""Parameters are for ever, so only what the training's key stands for is one."""
-
+RECIPE_ARTIFACT = "recipe.json"
+"""In each run: what the recipe chose, as soon as it has chosen; a later attempt takes it over."""
 
 logger = logging.getLogger(__name__)
 
@@ -155,34 +151,35 @@ class TrainingJob:
         task, spec, progress = self.task, self.task.training, self.progress
         with progress.stage("encode"):
             kept = production.kept_boundaries(task.dataset.target, progress)
-            encoded = encode_rows(
+            prepared = prepare(
                 rows,
                 task.dataset,
-                spec,
                 model_name=task.model_name,
                 kept_boundaries=kept,
                 progress=progress,
             )
         self._pin(run, files)
-        with progress.stage("resample"):
-            features, labels = rebalance(encoded, spec, progress)
+        warnings = self._warnings(prepared)
+        with progress.stage("select"):
+            recipe = self._recipe(run, prepared)
         with progress.stage("grow"):
-            forest, resumed = self._grow(run, features, labels)
+            model, resumed = self._fit(run, prepared, recipe)
         bundle = folder / Path(BUNDLE_PATH).name
         bundle.mkdir()
         with progress.stage("evaluate"):
-            graph = write_graph(encoded, forest, bundle)
-            evaluated = evaluate(encoded, forest, graph, spec)
-            golden = golden_rows(graph, encoded.schema, rows.listings.take(rows.holdout))
+            calibration = calibration_of(recipe)
+            graph = write_graph(prepared, model, calibration, bundle)
+            evaluated = evaluate(prepared, model, calibration, graph, spec)
+            golden = golden_rows(graph, prepared.schema, rows.listings.take(rows.holdout))
             comparison = production.compare(
                 rows.listings.take(rows.holdout),
                 rows.prices[rows.holdout],
                 evaluated.answers,
-                boundaries=encoded.schema.boundaries,
+                boundaries=prepared.schema.boundaries,
                 folder=folder,
                 progress=progress,
             )
-        parts.write_part(bundle, parts.SCHEMA_FILE, encoded.schema)
+        parts.write_part(bundle, parts.SCHEMA_FILE, prepared.schema)
         parts.write_part(bundle, parts.REFERENCE_FILE, evaluated.reference)
         parts.write_part(bundle, parts.GOLDEN_FILE, golden)
         summary = Summary(
@@ -204,11 +201,16 @@ class TrainingJob:
             resumed_from_trees=resumed,
             trained_at=format_time(datetime.now(UTC)),
             trained_with=library_versions(),
+            recipe=recipe,
+            intervals=evaluated.intervals,
+            warnings=warnings,
         )
         parts.write_part(bundle, parts.SUMMARY_FILE, summary)
         with progress.stage("register"):
-            self._log(run, encoded, evaluated, summary=summary, rows=rows, files=files)
-            write_model(bundle, encoded.schema, golden, folder / "model")
+            self._log(
+                run, prepared, evaluated, recipe=recipe, summary=summary, rows=rows, files=files
+            )
+            write_model(bundle, prepared.schema, golden, folder / "model")
             version = register(
                 self.registry,
                 run,
@@ -239,8 +241,57 @@ class TrainingJob:
         content = json.dumps([asdict(file) for file in files], ensure_ascii=False, indent=1)
         run.upload(FILES_ARTIFACT, content.encode())
 
+    def _warnings(self, prepared: Prepared) -> list[str]:
+        """What a person should look at before trusting the scores."""
+        found = leaking_columns(
+            prepared.training, len(prepared.schema.classes), self.task.training.seed
+        )
+        warnings = [leakage_warning(name, why) for name, why in found.items()]
+        for warning in warnings:
+            self.progress.messages.append(warning)
+            logger.warning(warning)
+        return warnings
+
+    def _recipe(self, run: TrainingRun, prepared: Prepared) -> RecipeResult:
+        """What the recipe makes of this data; an earlier attempt may have found out already."""
+        spec, progress = self.task.training, self.progress
+        digest = selection_digest(prepared.training, spec)
+        if RECIPE_ARTIFACT in run.names():
+            try:
+                found = RecipeResult.model_validate_json(run.download(RECIPE_ARTIFACT))
+            except ValidationError:
+                progress.say(f"{RECIPE_ARTIFACT} of an earlier attempt is ignored: not readable")
+            else:
+                if found.digest == digest and found.model in CANDIDATES:
+                    progress.say(f"an earlier attempt has chosen {found.model}")
+                    return found
+                progress.say(f"{RECIPE_ARTIFACT} of an earlier attempt is ignored: of other data")
+        found = choose(
+            prepared.fitter(spec), prepared.training, spec, digest=digest, say=progress.say
+        )
+        run.upload(RECIPE_ARTIFACT, found.model_dump_json(indent=1).encode())
+        return found
+
+    def _fit(self, run: TrainingRun, prepared: Prepared, recipe: RecipeResult) -> tuple[Model, int]:
+        """The model, and the trees that came from checkpoints."""
+        resumed = 0
+
+        def grow(features: Features, labels: Classes) -> RandomForestClassifier:
+            nonlocal resumed
+            forest, resumed = self._grow(run, features, labels)
+            return forest
+
+        model = prepared.fitter(self.task.training).fit(
+            recipe.model,
+            prepared.training,
+            iterations=recipe.iterations,
+            grow=grow,
+            say=self.progress.say,
+        )
+        return model, resumed
+
     def _grow(
-        self, run: TrainingRun, features: Matrix, labels: Classes
+        self, run: TrainingRun, features: Features, labels: Classes
     ) -> tuple[RandomForestClassifier, int]:
         """The forest, and the trees that came from checkpoints."""
         spec, progress = self.task.training, self.progress
@@ -277,21 +328,22 @@ class TrainingJob:
     def _log(
         self,
         run: TrainingRun,
-        encoded: Encoded,
+        prepared: Prepared,
         evaluated: Evaluated,
         *,
+        recipe: RecipeResult,
         summary: Summary,
         rows: Rows,
         files: list[DataFile],
     ) -> None:
         """Everything about the version that a person looks for in MLflow."""
-        task, recipe = self.task, self.task.training.to_json()
+        task = self.task
         seen = io.BytesIO()
         np.save(seen, np.sort(rows.identity), allow_pickle=False)
         run.upload(ROWS_ARTIFACT, seen.getvalue())
         figures: dict[str, Any] = {
             "confusion_matrix": {
-                "classes": encoded.schema.classes,
+                "classes": prepared.schema.classes,
                 "rows_are": "true class",
                 "matrix": evaluated.scores.confusion_matrix,
                 "baseline_matrix": evaluated.baseline.confusion_matrix,
@@ -305,19 +357,25 @@ class TrainingJob:
         for name, figure in figures.items():
             content = json.dumps(figure, ensure_ascii=False, indent=1)
             run.upload(f"{EVALUATION_FOLDER}/{name}.json", content.encode())
-        run.upload("schema.json", encoded.schema.model_dump_json(indent=1).encode())
+        run.upload("schema.json", prepared.schema.model_dump_json(indent=1).encode())
         run.log(
             params=_flatten({"target": task.dataset.target.to_json()})
-            | _flatten({name: recipe[name] for name in _RECIPE}),
-            tags={"crosses": ", ".join(cross.name for cross in encoded.crosses)},
-            metrics=metrics(evaluated.scores, evaluated.baseline)
+            # Parameters are for ever, so only what the training's key stands for is one.
+            | _flatten(task.training.relevant()),
+            tags={
+                "crosses": ", ".join(cross.name for cross in prepared.crosses),
+                "model": recipe.model,
+                "selection": recipe.in_words(),
+                "calibration": recipe.calibration.method,
+                **({"warnings": "\n".join(summary.warnings)} if summary.warnings else {}),
+            },
+            metrics=metrics(evaluated.scores, evaluated.intervals, evaluated.baseline)
             | {f"{name}_seconds": seconds for name, seconds in self.progress.seconds.items()}
             | {
                 "rows": summary.rows,
                 "new_rows": summary.new_rows,
                 "holdout_rows": summary.holdout_rows,
                 "bundle_bytes": summary.bundle_bytes,
-                "features": encoded.encoder.width,
             },
         )
         run.log_dataset(task.dataset.uri, summary.dataset_fingerprint, len(files), summary.rows)
@@ -345,6 +403,11 @@ def _in_words(version: RegisteredVersion, summary: Summary) -> str:
         f"version {version.number}: macro F1 {summary.scores.macro_f1:.3f} on "
         f"{summary.holdout_rows} rows ({summary.baseline_name} {summary.baseline.macro_f1:.3f})"
     )
+    if summary.intervals is not None:
+        within = summary.intervals.macro_f1
+        text += f", 95 % interval {within.low:.3f} to {within.high:.3f}"
+    if summary.recipe is not None:
+        text += f"; {summary.recipe.in_words()}"
     if summary.comparison is not None:
         text += (
             f"; version {summary.comparison.champion_version} in production has "

@@ -13,16 +13,19 @@ from housing_core.storage import DataFile
 from housing_training.columns import content_columns
 from housing_training.errors import InvalidDataError
 from housing_training.progress import Progress
-from housing_training.reading import Listings, cells, read_listings
+from housing_training.reading import Listings, cells, list_columns, read_listings
 from housing_training.splitting import (
     Hashes,
     Mask,
     first_of_each,
+    group_hashes,
     hash_rows,
     is_holdout,
+    newest,
     relisted,
 )
 from housing_training.target import Prices, read_prices
+from housing_training.times import Times, read_times
 
 MIN_ROWS = 100
 """Fewer rows make scores that say nothing: a holdout of a fifth of them is twenty rows."""
@@ -38,6 +41,9 @@ class Rows:
         listings: raw.
         prices: (rows,).
         identity: (rows,) hash of each row.
+        homes: (rows,) hash of each row without its price.
+        groups: (rows,) hash of each row's group, when the spec splits by groups.
+        times: (rows,) rising with time, when the spec splits by time.
         training: (rows,) whether a row is learned from.
         holdout: (rows,) whether a row is kept for evaluation. Relisted homes are on neither side.
         price_rule: how the data writes prices.
@@ -47,6 +53,9 @@ class Rows:
     listings: Listings
     prices: Prices
     identity: Hashes
+    homes: Hashes
+    groups: Hashes | None
+    times: Times | None
     training: Mask
     holdout: Mask
     price_rule: NumberRule
@@ -67,6 +76,7 @@ def prepare_rows(
     for message in listings.messages:
         progress.say(message)
     content = content_columns(list(listings.frame.columns), target, dataset.columns)
+    _check_split(dataset, list(listings.frame.columns))
     hashes = hash_rows(listings.frame, content, target)
     distinct = first_of_each(hashes.identity)
     if len(distinct) == 0:
@@ -84,7 +94,18 @@ def prepare_rows(
     if priced.unusable:
         progress.say(f"an example of what is no price in {target!r}: {priced.example[:60]!r}")
     identity = hashes.identity[usable]
-    holdout = is_holdout(identity, holdout_fraction)
+    kept, groups, times = listings.take(usable), None, None
+    if dataset.split is None:
+        holdout = is_holdout(identity, holdout_fraction)
+    elif dataset.split.group_column is not None:
+        groups = group_hashes(kept.frame, dataset.split.group_column, identity)
+        holdout = is_holdout(groups, holdout_fraction)
+        progress.say(f"{len(np.unique(groups))} groups, {len(np.unique(groups[holdout]))} held out")
+    else:
+        column = dataset.split.time_column or ""
+        times = read_times(column, cells(kept.frame, column))
+        holdout = newest(times, holdout_fraction)
+        progress.say(f"the {int(holdout.sum())} newest rows by {column!r} are held out")
     again = relisted(hashes.features[usable], holdout)
     if again.any():
         progress.say(
@@ -92,9 +113,12 @@ def prepare_rows(
             "price only; they are left out of the evaluation"
         )
     rows = Rows(
-        listings=listings.take(usable),
+        listings=kept,
         prices=priced.prices[usable],
         identity=identity,
+        homes=hashes.features[usable],
+        groups=groups,
+        times=times,
         training=~holdout,
         holdout=holdout & ~again,
         price_rule=priced.rule,
@@ -105,10 +129,38 @@ def prepare_rows(
             f"at least {MIN_ROWS} are needed: add listings"
         )
     if rows.holdout.sum() < MIN_HOLDOUT_ROWS or rows.training.sum() < MIN_HOLDOUT_ROWS:
+        by = "training.holdoutFraction"
+        if dataset.split is not None:
+            by += " by dataset.split"
         raise InvalidDataError(
-            f"training.holdoutFraction: {holdout_fraction} of {len(rows.prices)} rows leaves "
+            f"{by}: {holdout_fraction} of {len(rows.prices)} rows leaves "
             f"{int(rows.holdout.sum())} rows to evaluate and {int(rows.training.sum())} to learn "
             f"from; at least {MIN_HOLDOUT_ROWS} are needed on each side: add listings or change "
-            "the fraction"
+            "the fraction or the split"
         )
     return rows
+
+
+def _check_split(dataset: Dataset, names: list[str]) -> None:
+    """The column to split by must be there; it may be one that is no input.
+
+    Raises:
+        InvalidDataError: when it is not, or is the target.
+
+    """
+    if dataset.split is None:
+        return
+    field, column = (
+        ("groupColumn", dataset.split.group_column)
+        if dataset.split.group_column is not None
+        else ("timeColumn", dataset.split.time_column)
+    )
+    if column not in names:
+        raise InvalidDataError(
+            f"dataset.split.{field}: the data has no column {column!r}; its columns are "
+            f"{list_columns(names)}"
+        )
+    if column == dataset.target.column:
+        raise InvalidDataError(
+            f"dataset.split.{field}: {column!r} is the target; rows cannot be parted by their price"
+        )

@@ -65,6 +65,35 @@ def is_holdout(identity: Hashes, fraction: float) -> Mask:
     return identity / np.float64(2**64) < fraction
 
 
+def group_hashes(frame: pd.DataFrame, column: str, identity: Hashes) -> Hashes:
+    """(rows,) hash of each row's group, which decides its side; a row without one is its own group.
+
+    Args:
+        frame: `Listings.frame`.
+        column: that names the group.
+        identity: (rows,) of `RowHashes`.
+
+    """
+    groups = _cell_hashes(frame, column)
+    return np.where(groups == 0, identity, _mix(groups))
+
+
+def newest(times: np.ndarray[Any, np.dtype[np.float64]], fraction: float) -> Mask:
+    """(rows,) the newest share of the rows; rows of one time stay together, the older side wins.
+
+    Args:
+        times: (rows,) rising with time; NaN for a row without one, which is never held out.
+        fraction: share of the rows that is held out, at most.
+
+    """
+    known = np.sort(times[~np.isnan(times)])
+    if len(known) == 0:
+        return np.zeros(len(times), bool)
+    cut = known[max(0, len(known) - 1 - int(fraction * len(known)))]
+    held: Mask = times > cut
+    return held
+
+
 def relisted(features: Hashes, holdout: Mask) -> Mask:
     """(rows,) holdout rows that equal a row of the training part in all but the price.
 

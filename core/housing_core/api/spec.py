@@ -86,6 +86,29 @@ class Cross(ApiType):
     )
 
 
+class Split(ApiType):
+    """By which column the rows are parted into those learned from and the holdout."""
+
+    model_config = {
+        "json_schema_extra": rules(
+            rule(
+                "has(self.groupColumn) != has(self.timeColumn)",
+                "split takes either groupColumn or timeColumn; leave split out to part single rows",
+            ),
+        )
+    }
+
+    group_column: ColumnName | None = Field(
+        default=None,
+        description="Rows with the same value in this column, for example a building or a seller, "
+        "stay on one side, for ever.",
+    )
+    time_column: ColumnName | None = Field(
+        default=None,
+        description="The newest rows by this column of dates or rising numbers are the holdout.",
+    )
+
+
 class DatasetCredentials(ApiType):
     """How the dataset is reached."""
 
@@ -103,6 +126,12 @@ class Dataset(ApiType):
             rule(
                 "!has(self.crosses) || !self.crosses.exists(c, self.target.column in c.columns)",
                 "crosses must not contain the target column: it is what is predicted",
+            ),
+            rule(
+                "!has(self.split) || ((!has(self.split.groupColumn) || "
+                "self.split.groupColumn != self.target.column) && (!has(self.split.timeColumn) || "
+                "self.split.timeColumn != self.target.column))",
+                "split must not name the target column: rows would be parted by their price",
             ),
             rule(
                 "!has(self.columns) || !self.columns.exists(c, c.name == self.target.column)",
@@ -134,6 +163,11 @@ class Dataset(ApiType):
         max_length=16,
         description="Feature crosses; inferred when left out, none when empty.",
         json_schema_extra=list_map("name"),
+    )
+    split: Split | None = Field(
+        default=None,
+        description="How rows are parted into those learned from and the holdout; by a hash of "
+        "each row when left out.",
     )
     credentials: DatasetCredentials | None = Field(
         default=None, description="How the dataset is reached, where that needs a secret."
@@ -180,6 +214,17 @@ class Checkpoint(ApiType):
     )
 
 
+class Auto(ApiType):
+    """What `recipe: auto` may take to find the best model."""
+
+    time_budget: Duration = Field(
+        default="45s",
+        description="How long the candidates are compared in cross-validation; what does not fit "
+        "in is left out, and the run says so. The final fit comes on top.",
+        json_schema_extra=LONGER_THAN_ZERO,
+    )
+
+
 class Training(PodSettings):
     """How the model is trained: one Job."""
 
@@ -190,10 +235,13 @@ class Training(PodSettings):
         )
     }
 
-    recipe: Literal["seed"] = Field(
+    recipe: Literal["seed", "auto"] = Field(
         default="seed",
-        description="seed: feature hashing, crosses, SMOTE and a class-weighted random forest.",
+        description="seed: feature hashing, crosses, SMOTE and a class-weighted random forest. "
+        "auto: the best of that forest, a forest and boosting on target-encoded categories, by "
+        "cross-validation on the training part.",
     )
+    auto: Auto = Field(default_factory=Auto, description="What recipe auto may take.")
     hashing: Hashing = Field(
         default_factory=Hashing, description="Feature hashing of high-cardinality columns."
     )
@@ -236,6 +284,14 @@ class Training(PodSettings):
     distributed: dict[str, Any] | None = Field(
         default=None, description="Training on several pods: not available in this version."
     )
+
+    def relevant(self) -> dict[str, Any]:
+        """The fields that a trained model depends on, as JSON; those of `auto` only where it runs."""
+        spec = self.to_json()
+        keys = ["recipe", "hashing", "resampling", "forest", "holdoutFraction", "seed"]
+        if self.recipe == "auto":
+            keys.append("auto")
+        return {key: spec[key] for key in keys}
 
 
 class Gates(ApiType):
@@ -536,5 +592,4 @@ class HousingModelSpec(ApiType):
         """
         spec = self.to_json()
         dataset = {key: value for key, value in spec["dataset"].items() if key != "credentials"}
-        keys = ("recipe", "hashing", "resampling", "forest", "holdoutFraction", "seed")
-        return {"dataset": dataset, "training": {key: spec["training"][key] for key in keys}}
+        return {"dataset": dataset, "training": self.training.relevant()}

@@ -200,6 +200,15 @@ class ModelInputs(StatusType):
 
     version: Version = Field(description="The version that uses them.")
     rows: int = Field(default=0, description="Rows that it learned from, duplicates left out.")
+    recipe: Text = Field(default="", description="The recipe of the spec that made it.")
+    model: Text = Field(
+        default="", description="The candidate that the recipe made or that won, and by how much."
+    )
+    warnings: list[Text] = Field(
+        default_factory=list,
+        max_length=10,
+        description="What to look at before trusting its scores.",
+    )
     columns: list[InferredColumn] = Field(
         default_factory=list, max_length=256, description="Columns and their kinds."
     )

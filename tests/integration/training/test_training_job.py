@@ -73,7 +73,7 @@ def test_every_line_is_json_and_says_how_far_it_is(first: Ended) -> None:
         for line in first.lines
         if "seconds" in line and "stage" in line
     }
-    assert set(stages) == {"read", "encode", "resample", "grow", "evaluate", "register"}
+    assert set(stages) == {"read", "encode", "select", "grow", "evaluate", "register"}
     assert [line["trees"] for line in first.lines if "trees" in line] == [4, 8, 12, 16, 20]
 
 
@@ -200,6 +200,53 @@ def test_kept_boundaries_are_those_of_production(
     assert kept.outcome.outcome == "Registered", kept.outcome.message
     own = read_schema(bundle_of(registry, kept.outcome.version or "", tmp_path)).boundaries
     assert own == read_schema(bundle_of(registry, "1", tmp_path)).boundaries
+
+
+def test_auto_says_which_model_won_and_a_later_attempt_keeps_it(
+    train: Train, istanbul: Path, registry: Registry, tmp_path: Path
+) -> None:
+    given = task(istanbul, name="auto", key="auto", training={"recipe": "auto"})
+    ended = train(given)
+    assert ended.code == 0, ended.output
+    assert ended.outcome is not None
+    run_id = ended.outcome.run_id or ""
+    bundle = registry.download_bundle("training-test.auto", "1", tmp_path / "auto")
+    summary = read_summary(bundle)
+    assert summary.recipe is not None
+    assert summary.recipe.model == summary.recipe.candidates[0].name
+    assert summary.intervals is not None
+    assert summary.intervals.macro_f1.low < summary.scores.macro_f1
+    assert summary.scores.macro_f1 < summary.intervals.macro_f1.high
+    assert f"{summary.recipe.model}: macro F1" in ended.outcome.message
+    tags = registry.client.get_run(run_id).data.tags
+    assert tags["model"] == summary.recipe.model
+    assert registry.client.get_run(run_id).data.metrics["macro_f1_low"] > 0
+
+    # As if the first attempt had been killed before it registered.
+    registry.client.delete_registered_model("training-test.auto")
+    again = train({**given, "attempt": 2})
+    assert again.code == 0, again.output
+    assert f"an earlier attempt has chosen {summary.recipe.model}" in again.messages
+    second = registry.download_bundle("training-test.auto", "1", tmp_path / "again")
+    assert (second / GRAPH_FILE).read_bytes() == (bundle / GRAPH_FILE).read_bytes()
+
+
+def test_a_column_that_gives_the_price_away_is_named_everywhere(
+    train: Train, izmir: Path, registry: Registry, tmp_path: Path
+) -> None:
+    frame = pd.read_csv(izmir, dtype=str)
+    frame["Dollars"] = (frame["Fiyat"].astype(float) / 27.1).round(2).astype(str)
+    frame.to_csv(tmp_path / "leaking.csv", index=False)
+    ended = train(task(tmp_path / "leaking.csv", name="leaking", key="leaking"))
+    assert ended.outcome is not None
+    assert ended.outcome.outcome == "Registered", ended.output
+    bundle = registry.download_bundle("training-test.leaking", "1", tmp_path / "leaking")
+    (warning,) = read_summary(bundle).warnings
+    assert "column 'Dollars' may give the price away" in warning
+    run = registry.client.get_run(ended.outcome.run_id or "")
+    assert run.data.tags["warnings"] == warning
+    line = next(line for line in ended.lines if line["message"] == warning)
+    assert line["level"] == "warning"
 
 
 def test_boundaries_that_do_not_fit_the_classes_cannot_be_kept(

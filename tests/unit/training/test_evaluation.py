@@ -8,6 +8,7 @@ from housing_training.evaluation import (
     baseline_scores,
     calibration_bins,
     expected_class,
+    intervals,
     metrics,
     rank_correlation,
     score,
@@ -86,9 +87,12 @@ def test_the_expected_class_rises_with_the_price() -> None:
 
 def test_metrics_leave_out_what_is_not_known() -> None:
     known = score(TRUTH, PREDICTED, PROBABILITIES)
-    found = metrics(known, known.model_copy(update={"roc_auc": None}))
+    within = intervals(TRUTH, known, PROBABILITIES, seed=1)
+    found = metrics(known, within, known.model_copy(update={"roc_auc": None}))
+    names = ("accuracy", "macro_f1", "precision", "recall", "roc_auc")
     assert set(found) == {
-        *("accuracy", "macro_f1", "precision", "recall", "roc_auc"),
+        *names,
+        *(f"{name}_{end}" for name in names for end in ("low", "high")),
         *("baseline_accuracy", "baseline_macro_f1", "baseline_precision", "baseline_recall"),
     }
 

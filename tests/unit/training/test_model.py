@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, golden: list[GoldenRow]) ->
     bundle = root / "bundle"
     bundle.mkdir()
     made = train(bundle, write(root, to_csv(dirty_rows(600))), {})
-    schema = made.encoded.schema
+    schema = made.prepared.schema
     golden += golden_rows(made.graph, schema, made.rows.listings.take(made.rows.holdout))
     write_part(bundle, SCHEMA_FILE, schema)
     write_part(bundle, REFERENCE_FILE, made.evaluated.reference)

@@ -1,0 +1,141 @@
+"""The candidates race within their budget, and what wins is said with its uncertainty."""
+
+import numpy as np
+import pytest
+
+from housing_core.api.spec import Dataset, Training
+from housing_core.bundle import RecipeResult
+from housing_training import candidates, selection
+from housing_training.candidates import CANDIDATES, Part
+from housing_training.folds import make_folds
+from housing_training.learning import Prepared, prepare
+from housing_training.preparation import prepare_rows
+from housing_training.progress import Progress
+from housing_training.selection import calibration_of, choose, selection_digest
+from tests.unit.training.listings import dirty_rows, to_csv, write
+
+
+@pytest.fixture(autouse=True)
+def _few_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (candidates, selection):
+        monkeypatch.setattr(module, "BOOSTING_ITERATIONS", 40)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    file = write(tmp_path_factory.mktemp("data"), to_csv(dirty_rows(700)))
+    dataset = Dataset.model_validate({"uri": file.uri, "target": {"column": "Fiyat"}})
+    rows = prepare_rows([file], dataset, 0.2, Progress())
+    return prepare(rows, dataset, model_name="test.m", kept_boundaries=None, progress=Progress())
+
+
+def training(recipe: str = "auto", budget: str = "10m") -> Training:
+    return Training.model_validate(
+        {"recipe": recipe, "forest": {"trees": 5}, "auto": {"timeBudget": budget}}
+    )
+
+
+class Ticking:
+    """A clock on which every look takes a while."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.now = seconds, 0.0
+
+    def __call__(self) -> float:
+        self.now += self.seconds
+        return self.now
+
+
+def chosen(prepared: Prepared, spec: Training, seconds: float = 0.0) -> RecipeResult:
+    said: list[str] = []
+    found = choose(
+        prepared.fitter(spec),
+        prepared.training,
+        spec,
+        digest="d",
+        say=said.append,
+        clock=Ticking(seconds),
+    )
+    assert len(said) == len(found.candidates)
+    return found
+
+
+def test_the_winner_is_ahead_and_the_same_every_time(prepared: Prepared) -> None:
+    found = chosen(prepared, training())
+    assert found == chosen(prepared, training())
+    winner, *others = found.candidates
+    assert winner.name == found.model
+    assert {candidate.name for candidate in found.candidates} == set(CANDIDATES)
+    assert winner.behind is None
+    assert winner.macro_f1 is not None
+    assert winner.interval is not None
+    assert winner.interval.low < winner.macro_f1 < winner.interval.high
+    assert winner.rows >= 500
+    for other in others:
+        assert other.behind_interval is not None
+        if "clearly behind" in other.note:
+            assert other.behind_interval.low > 0
+    assert (found.iterations is not None) == (found.model == "EncodedBoosting")
+    assert found.calibration.log_loss_after <= found.calibration.log_loss_before
+
+
+def test_without_time_the_first_candidate_is_made_and_the_rest_say_why_not(
+    prepared: Prepared,
+) -> None:
+    found = chosen(prepared, training(budget="1s"), seconds=2.0)
+    assert found.model == next(iter(CANDIDATES))
+    assert found.candidates[0].rows > 0
+    for other in found.candidates[1:]:
+        assert other.macro_f1 is None
+        assert "auto.timeBudget is used up" in other.note
+
+
+def test_who_runs_out_of_time_does_not_beat_who_went_on(prepared: Prepared) -> None:
+    found = chosen(prepared, training(budget="30s"), seconds=2.0)
+    most = max(candidate.rows for candidate in found.candidates)
+    assert found.candidates[0].rows == most
+
+
+def test_the_seeds_recipe_has_no_choice_but_a_calibration(prepared: Prepared) -> None:
+    found = chosen(prepared, training("seed"))
+    assert (found.model, found.candidates, found.iterations) == ("HashedForest", [], None)
+    assert found.calibration.method in ("Temperature", "Platt")
+    assert not calibration_of(found).is_identity
+
+
+def test_the_digest_tells_data_and_settings_apart(prepared: Prepared) -> None:
+    part = prepared.training
+    first = selection_digest(part, training())
+    assert first == selection_digest(part, training())
+    assert first != selection_digest(part, training("seed"))
+    assert first != selection_digest(part, training(budget="9m"))
+    assert first != selection_digest(part.take(np.arange(300)), training())
+
+
+def part_with(prepared: Prepared, **changes: object) -> Part:
+    from dataclasses import replace
+
+    return replace(prepared.training, **changes)  # type: ignore[arg-type] # test shorthand
+
+
+def test_folds_hold_every_row_out_once_and_keep_the_classes_even(prepared: Prepared) -> None:
+    part = prepared.training
+    folds = make_folds(part, 5, 1)
+    held = np.concatenate([held for _, held in folds])
+    assert len(np.unique(held)) == len(held) > 0.95 * len(part.labels)
+    for learned, held in folds:
+        assert not set(learned) & set(held)
+        shares = np.bincount(part.labels[held], minlength=3) / len(held)
+        assert shares == pytest.approx([0.4, 0.4, 0.2], abs=0.06)
+
+
+def test_folds_keep_groups_whole(prepared: Prepared) -> None:
+    groups = np.arange(len(prepared.training.labels)) // 7
+    for learned, held in make_folds(part_with(prepared, groups=groups), 5, 1):
+        assert not set(groups[learned]) & set(groups[held])
+
+
+def test_folds_hold_out_what_is_newer(prepared: Prepared) -> None:
+    times = np.random.default_rng(1).random(len(prepared.training.labels))
+    for learned, held in make_folds(part_with(prepared, times=times), 3, 1):
+        assert times[learned].max() < times[held].min()

@@ -1,0 +1,68 @@
+"""A fitted model: an encoder of typed rows and an estimator over its features, with their graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+
+from housing_training.export import add_forest, add_hashed_forest
+from housing_training.export_boosting import add_boosting
+from housing_training.export_target_encoding import add_target_encoding
+from housing_training.features import Encoder, TypedRows
+from housing_training.forest import class_probabilities
+from housing_training.graph import GraphBuilder
+from housing_training.target_encoding import TargetEncoder
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a recipe makes.
+
+    Attributes:
+        encoder: the seed's, or target encoding.
+        estimator: a forest or boosting, fitted on the encoder's features.
+        classes: number of classes of the spec; in a part of the rows some may not occur.
+
+    """
+
+    encoder: Encoder | TargetEncoder
+    estimator: RandomForestClassifier | HistGradientBoostingClassifier
+    classes: int
+
+    def answer(self, rows: TypedRows) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """(rows, classes) before calibration."""
+        return self.answer_features(self.encoder.transform(rows))
+
+    def answer_features(self, features: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """The same for rows that are encoded already."""
+        if isinstance(self.estimator, RandomForestClassifier):
+            found = class_probabilities(self.estimator, features)
+        else:
+            found = self.estimator.predict_proba(features)
+        return self.spread(found)
+
+    def spread(
+        self, answers: np.ndarray[Any, np.dtype[np.float64]]
+    ) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Answers for the classes that the estimator has seen → (rows, classes)."""
+        known = self.estimator.classes_
+        if len(known) == self.classes:
+            return answers
+        spread = np.zeros((len(answers), self.classes))
+        spread[:, known] = answers
+        return spread
+
+    def add_to(self, graph: GraphBuilder, inputs: Mapping[str, str]) -> str:
+        """`answer` in a graph: see `graph.AddModel`."""
+        if not isinstance(self.encoder, TargetEncoder):
+            if not isinstance(self.estimator, RandomForestClassifier):
+                raise TypeError("boosting takes target-encoded features")
+            return add_hashed_forest(graph, self.encoder, self.estimator, inputs)
+        features = add_target_encoding(graph, self.encoder, inputs)
+        if isinstance(self.estimator, RandomForestClassifier):
+            return add_forest(graph, self.estimator, self.encoder.width)
+        return add_boosting(graph, self.estimator, features)

@@ -1,0 +1,274 @@
+"""Which candidate is best, by cross-validation on the training part within a time budget.
+
+The candidates race: each fold is fitted for all that are left, and one that is clearly behind the
+best (its difference's 95 % interval lies wholly below zero) drops out. The rows that were held out
+serve the calibration of the winner too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import sklearn
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from housing_core.api.base import parse_duration
+from housing_core.api.spec import Training
+from housing_core.bundle import CalibrationResult, CandidateResult, ModelKind, RecipeResult
+from housing_training.calibration import Calibration, fit_calibration
+from housing_training.candidates import BOOSTING_ITERATIONS, CANDIDATES, Fitter, Part
+from housing_training.features import Codes
+from housing_training.folds import make_folds, sample
+from housing_training.intervals import (
+    confusion_counts,
+    difference_interval,
+    matrix_scores,
+    score_intervals,
+)
+from housing_training.models import Model
+
+FOLDS = 5
+STAGE = 20
+"""Iterations of boosting between two looks at the log loss."""
+
+CALIBRATION_TREES = 30
+"""Trees of the forest that shows `recipe: seed` its calibration; its votes are a little coarser."""
+
+Answers = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass
+class _Racer:
+    """A candidate under way.
+
+    Attributes:
+        stages: (stages, rows, classes) answers after so many iterations; a forest has one stage.
+        judged: (rows,) whether a row was held out so far.
+        best: the stage with the least log loss.
+        seconds: of each fit.
+
+    """
+
+    name: ModelKind
+    stages: Answers
+    judged: np.ndarray[Any, np.dtype[np.bool_]]
+    best: int = 0
+    seconds: list[float] = field(default_factory=list)
+    note: str = ""
+
+    @classmethod
+    def of(cls, name: ModelKind, rows: int, classes: int) -> _Racer:
+        stages = BOOSTING_ITERATIONS // STAGE if name == "EncodedBoosting" else 1
+        return cls(name, np.zeros((stages, rows, classes)), np.zeros(rows, bool))
+
+    @property
+    def iterations(self) -> int | None:
+        return (self.best + 1) * STAGE if len(self.stages) > 1 else None
+
+    @property
+    def answers(self) -> Answers:
+        answers: Answers = self.stages[self.best]
+        return answers
+
+    @property
+    def labels(self) -> Codes:
+        labels: Codes = self.answers.argmax(axis=1)
+        return labels
+
+    def judge(self, model: Model, part: Part, held: Codes) -> None:
+        """Keep the answers for rows that the model has not learned from."""
+        rows = part.typed.take(held)
+        if isinstance(model.estimator, HistGradientBoostingClassifier):
+            features = model.encoder.transform(rows)
+            staged = model.estimator.staged_predict_proba(features)
+            for iteration, answers in enumerate(staged, start=1):
+                if iteration % STAGE == 0:
+                    self.stages[iteration // STAGE - 1, held] = model.spread(answers)
+        else:
+            self.stages[0, held] = model.answer(rows)
+        self.judged[held] = True
+        named = self.stages[:, self.judged, part.labels[self.judged]]
+        self.best = int(np.log(np.maximum(named, 1e-12)).mean(axis=1).argmax())
+
+
+def choose(
+    fitter: Fitter,
+    part: Part,
+    training: Training,
+    *,
+    digest: str,
+    say: Callable[[str], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> RecipeResult:
+    """Try the candidates of the recipe, and calibrate the winner.
+
+    Args:
+        fitter: of this spec.
+        part: the training part.
+        training: of the spec.
+        digest: kept with the result.
+        say: is told how it goes.
+        clock: seconds that only rise.
+
+    """
+    part = sample(part, training.seed)
+    folds = make_folds(part, FOLDS, training.seed)
+    if training.recipe == "seed":
+        return _calibrated_seed(fitter, part, folds[0], digest)
+    deadline = clock() + parse_duration(training.auto.time_budget).total_seconds()
+    racers = [_Racer.of(name, len(part.labels), fitter.classes) for name in CANDIDATES]
+    running = list(racers)
+    for number, (learned, held) in enumerate(folds):
+        for racer in list(running):
+            # A fit is not begun when the last one like it took longer than is left; the very first
+            # always is, since something must win.
+            needed = max(racer.seconds or [max(r.seconds, default=0.0) for r in racers])
+            if (number or racer is not racers[0]) and clock() + needed > deadline:
+                racer.note = f"stopped after {number} of {FOLDS} folds: auto.timeBudget is used up"
+                running.remove(racer)
+                continue
+            begun = clock()
+            racer.judge(fitter.fit(racer.name, part.take(learned)), part, held)
+            racer.seconds.append(clock() - begun)
+        _drop_the_beaten(running, part, fitter.classes, training.seed, number)
+    tried = [racer for racer in racers if racer.judged.any()]
+    best = _best(tried, part, fitter.classes)
+    results = [_result(racer, best, part, fitter.classes, training.seed) for racer in racers]
+    results.sort(key=lambda result: result.name != best.name)
+    for result in results:
+        say(_in_words(result))
+    calibration = fit_calibration(
+        best.answers[best.judged], part.labels[best.judged], training.seed
+    )
+    return RecipeResult(
+        recipe=training.recipe,
+        model=best.name,
+        iterations=best.iterations,
+        candidates=results,
+        calibration=_calibration_result(calibration),
+        digest=digest,
+    )
+
+
+def selection_digest(part: Part, training: Training) -> str:
+    """Digest of what a choice depends on, for the next attempt of the same training."""
+    digest = hashlib.sha256()
+    for values in (part.labels, part.prices, part.homes):
+        digest.update(np.ascontiguousarray(values).tobytes())
+    digest.update(json.dumps([training.relevant(), sklearn.__version__]).encode())
+    return digest.hexdigest()
+
+
+def calibration_of(result: RecipeResult) -> Calibration:
+    """The correction that a result holds."""
+    kept = result.calibration
+    return Calibration(kept.method, kept.scale, tuple(kept.shifts))
+
+
+def _calibrated_seed(
+    fitter: Fitter, part: Part, fold: tuple[Codes, Codes], digest: str
+) -> RecipeResult:
+    """The seed's recipe needs no choice; a small forest shows how sure its votes may be."""
+    learned, held = fold
+    forest = fitter.training.forest
+    small = fitter.training.model_copy(
+        update={"forest": forest.model_copy(update={"trees": min(forest.trees, CALIBRATION_TREES)})}
+    )
+    model = replace(fitter, training=small).fit("HashedForest", part.take(learned))
+    calibration = fit_calibration(
+        model.answer(part.typed.take(held)), part.labels[held], small.seed
+    )
+    return RecipeResult(
+        recipe="seed",
+        model="HashedForest",
+        calibration=_calibration_result(calibration),
+        digest=digest,
+    )
+
+
+def _calibration_result(calibration: Calibration) -> CalibrationResult:
+    return CalibrationResult(
+        method=calibration.method,
+        scale=calibration.scale,
+        shifts=list(calibration.shifts),
+        log_loss_before=calibration.log_loss_before,
+        log_loss_after=calibration.log_loss_after,
+    )
+
+
+def _macro_f1(racer: _Racer, part: Part, classes: int) -> float:
+    rows = racer.judged
+    counts = confusion_counts(part.labels[rows], racer.labels[rows], classes)
+    return float(matrix_scores(counts)["macro_f1"])
+
+
+def _best(racers: list[_Racer], part: Part, classes: int) -> _Racer:
+    """The winner: who was judged on most rows, and among those the best.
+
+    Who dropped out or ran out of time was judged on fewer; both lose to one who went on.
+    """
+    most = max(int(racer.judged.sum()) for racer in racers)
+    left = [racer for racer in racers if racer.judged.sum() == most]
+    return max(left, key=lambda racer: _macro_f1(racer, part, classes))
+
+
+def _drop_the_beaten(
+    running: list[_Racer], part: Part, classes: int, seed: int, number: int
+) -> None:
+    if len(running) < 2:
+        return
+    best = _best(running, part, classes)
+    for racer in list(running):
+        if racer is best:
+            continue
+        both = best.judged & racer.judged
+        _, interval = difference_interval(
+            part.labels[both], best.labels[both], racer.labels[both], classes, seed
+        )
+        if interval.low > 0:
+            racer.note = f"clearly behind after {number + 1} of {FOLDS} folds"
+            running.remove(racer)
+
+
+def _result(racer: _Racer, best: _Racer, part: Part, classes: int, seed: int) -> CandidateResult:
+    if not racer.judged.any():
+        return CandidateResult(name=racer.name, note=racer.note)
+    truth, rows = part.labels, racer.judged
+    counts = confusion_counts(truth[rows], racer.labels[rows], classes)
+    behind, interval = None, None
+    if racer is not best:
+        both = rows & best.judged
+        behind, interval = difference_interval(
+            truth[both], best.labels[both], racer.labels[both], classes, seed
+        )
+    return CandidateResult(
+        name=racer.name,
+        macro_f1=float(matrix_scores(counts)["macro_f1"]),
+        interval=score_intervals(counts, seed)["macro_f1"],
+        rows=int(rows.sum()),
+        behind=behind,
+        behind_interval=interval,
+        seconds=round(sum(racer.seconds), 1),
+        note=racer.note,
+    )
+
+
+def _in_words(result: CandidateResult) -> str:
+    text = f"candidate {result.name}, {CANDIDATES[result.name]}"
+    if result.macro_f1 is None or result.interval is None:
+        return f"{text}: not tried: {result.note}"
+    text += (
+        f": macro F1 {result.macro_f1:.4f} ({result.interval.low:.4f} to "
+        f"{result.interval.high:.4f}) on {result.rows} held-out rows"
+    )
+    if result.behind is None or result.behind_interval is None:
+        return f"{text}; it wins"
+    low, high = result.behind_interval.low, result.behind_interval.high
+    text += f"; {result.behind:.4f} behind ({low:.4f} to {high:.4f})"
+    return f"{text}; {result.note}" if result.note else text
