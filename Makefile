@@ -80,6 +80,10 @@ e2e: setup images ## The whole system on the cluster, on real listings.
 bench: setup images ## Benchmarks.
 	@$(BIN)/pytest tests/bench $(PYTEST_ARGS)
 
+.PHONY: bench-training
+bench-training: setup ## The default recipe against the seed's on paired splits; hours, goes on where it stopped.
+	@$(BIN)/python -m tests.bench.training_splits
+
 ##@ Cluster
 .PHONY: cluster-up
 cluster-up: ## Find or start a cluster: the present context if tests may use it, else kind, else tests/cluster.
