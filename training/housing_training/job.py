@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,9 +29,12 @@ from housing_training import checkpoints
 from housing_training.bundling import golden_rows
 from housing_training.candidates import CANDIDATES
 from housing_training.evaluation import BASELINE_NAME, metrics
+from housing_training.figures import evaluation_files
 from housing_training.forest import Features, forest_digest, grow_forest
+from housing_training.inspection import permutation_importance
 from housing_training.leakage import leakage_warning, leaking_columns
 from housing_training.learning import Evaluated, Prepared, evaluate, prepare, write_graph
+from housing_training.model_card import model_card
 from housing_training.models import Model
 from housing_training.preparation import Rows, prepare_rows
 from housing_training.production import ROWS_ARTIFACT, Production
@@ -207,9 +211,27 @@ class TrainingJob:
         )
         parts.write_part(bundle, parts.SUMMARY_FILE, summary)
         with progress.stage("register"):
-            self._log(
-                run, prepared, evaluated, recipe=recipe, summary=summary, rows=rows, files=files
+            importance = permutation_importance(
+                graph,
+                prepared.holdout,
+                prepared.schema.columns,
+                classes=len(prepared.schema.classes),
+                seed=spec.seed,
             )
+            self._log(
+                run,
+                prepared,
+                evaluated,
+                model,
+                recipe=recipe,
+                summary=summary,
+                importance=importance,
+                rows=rows,
+                files=files,
+                folder=folder,
+            )
+            card = model_card(summary, prepared.schema, task.dataset, spec, importance=importance)
+            run.upload("model_card.md", card.encode())
             write_model(bundle, prepared.schema, golden, folder / "model")
             version = register(
                 self.registry,
@@ -218,6 +240,7 @@ class TrainingJob:
                 model=task.model_name,
                 key=task.key,
                 tags={"trigger": task.trigger, "macro_f1": f"{summary.scores.macro_f1:.4f}"},
+                description=card,
             )
         self._end(run, "Registered", _in_words(version, summary))
         return version
@@ -330,33 +353,32 @@ class TrainingJob:
         run: TrainingRun,
         prepared: Prepared,
         evaluated: Evaluated,
+        model: Model,
         *,
         recipe: RecipeResult,
         summary: Summary,
+        importance: Sequence[tuple[str, float, float]],
         rows: Rows,
         files: list[DataFile],
+        folder: Path,
     ) -> None:
         """Everything about the version that a person looks for in MLflow."""
         task = self.task
         seen = io.BytesIO()
         np.save(seen, np.sort(rows.identity), allow_pickle=False)
         run.upload(ROWS_ARTIFACT, seen.getvalue())
-        figures: dict[str, Any] = {
-            "confusion_matrix": {
-                "classes": prepared.schema.classes,
-                "rows_are": "true class",
-                "matrix": evaluated.scores.confusion_matrix,
-                "baseline_matrix": evaluated.baseline.confusion_matrix,
-            },
-            "calibration": [
-                {"confidence": confidence, "right": right, "rows": count}
-                for confidence, right, count in evaluated.reference.calibration
-            ],
-            "summary": summary.model_dump(mode="json"),
-        }
-        for name, figure in figures.items():
-            content = json.dumps(figure, ensure_ascii=False, indent=1)
-            run.upload(f"{EVALUATION_FOLDER}/{name}.json", content.encode())
+        figures = folder / EVALUATION_FOLDER
+        figures.mkdir()
+        for name, content in evaluation_files(
+            prepared,
+            evaluated,
+            model,
+            summary=summary,
+            importance=importance,
+            seed=task.training.seed,
+        ).items():
+            (figures / name).write_text(content, "utf-8")
+        run.upload_folder(figures, EVALUATION_FOLDER)
         run.upload("schema.json", prepared.schema.model_dump_json(indent=1).encode())
         run.log(
             params=_flatten({"target": task.dataset.target.to_json()})

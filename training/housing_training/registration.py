@@ -98,6 +98,7 @@ def register(
     model: str,
     key: str,
     tags: Mapping[str, str],
+    description: str,
 ) -> RegisteredVersion:
     """Upload the model folder and register it, unless the training has registered already.
 
@@ -119,6 +120,7 @@ def register(
                 source=f"runs:/{run.run_id}/{MODEL_PATH}",
                 run_id=run.run_id,
                 tags={**tags, KEY_TAG: key},
+                description=description,
             )
         made = registry.version_of_key(model, key)
         if made is None:

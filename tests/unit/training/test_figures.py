@@ -1,0 +1,136 @@
+"""What people look at in MLflow: plots that are well-formed, a card that says what it must."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from housing_core.api.spec import Dataset, Training
+from housing_core.bundle import ModelKind, RecipeResult, Summary
+from housing_training.evaluation import BASELINE_NAME
+from housing_training.figures import evaluation_files
+from housing_training.inspection import learning_curve, permutation_importance
+from housing_training.model_card import model_card
+from housing_training.plots import Line, bar_chart, line_chart, matrix_chart
+from tests.unit.training.listings import dirty_rows, to_csv, write
+from tests.unit.training.test_learning import Trained, train
+
+
+@pytest.fixture(scope="module", params=["HashedForest", "EncodedBoosting"])
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("figures")
+    kind: ModelKind = request.param
+    return train(folder, write(folder, to_csv(dirty_rows(900))), {}, candidate=kind)
+
+
+def summary_of(trained: Trained, warnings: list[str]) -> Summary:
+    return Summary(
+        model_name="a.b",
+        key="k",
+        run_id="r",
+        trigger="Spec",
+        scores=trained.evaluated.scores,
+        intervals=trained.evaluated.intervals,
+        baseline_name=BASELINE_NAME,
+        baseline=trained.evaluated.baseline,
+        rows=900,
+        new_rows=900,
+        holdout_rows=len(trained.prepared.holdout.labels),
+        dataset_uri="pvc://listings/all",
+        dataset_fingerprint="f00",
+        bundle_bytes=123_456,
+        training_seconds=1.0,
+        recipe=RecipeResult(recipe="seed", model="HashedForest"),
+        warnings=warnings,
+    )
+
+
+def test_what_matters_is_found(trained: Trained) -> None:
+    found = permutation_importance(
+        trained.graph,
+        trained.prepared.holdout,
+        trained.prepared.schema.columns,
+        classes=3,
+        seed=1,
+    )
+    names = [name for name, _, _ in found]
+    assert set(names) == {column.name for column in trained.prepared.schema.columns}
+    assert set(names[:2]) == {"Brüt Alan", "İlçe"}
+    assert found[0][1] > 0.1
+    losses = [loss for _, loss, _ in found]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_importance_stops_when_its_time_is_up(trained: Trained) -> None:
+    ticks = iter(range(0, 1000, 4))
+    found = permutation_importance(
+        trained.graph,
+        trained.prepared.holdout,
+        trained.prepared.schema.columns,
+        classes=3,
+        seed=1,
+        clock=lambda: float(next(ticks)),
+    )
+    assert len(found) == 1
+
+
+def test_the_last_point_of_the_curve_is_the_models_score(trained: Trained) -> None:
+    curve = learning_curve(trained.model, trained.prepared.holdout, seed=1)
+    trees = 8 if len(curve) <= 8 else 20
+    assert [number for number, _ in curve][-1] == trees
+    assert curve[-1][1] == pytest.approx(trained.evaluated.scores.macro_f1)
+
+
+def test_every_figure_is_there_and_every_plot_well_formed(trained: Trained) -> None:
+    files = evaluation_files(
+        trained.prepared,
+        trained.evaluated,
+        trained.model,
+        summary=summary_of(trained, []),
+        importance=[("Brüt <Alan> & 'x'", 0.2, 0.01)],
+        seed=1,
+    )
+    plots = {name for name in files if name.endswith(".svg")}
+    assert plots == {
+        *("confusion_matrix.svg", "precision_recall.svg", "calibration.svg"),
+        *("score_by_trees.svg", "permutation_importance.svg"),
+    }
+    for name in plots:
+        assert ElementTree.fromstring(files[name]).tag.endswith("svg")
+    assert "Low" in files["precision_recall.svg"]
+
+
+@pytest.mark.parametrize(
+    "svg",
+    [
+        line_chart("t", "x", "y", []),
+        line_chart("t", "x", "y", [Line("one <point>", [(1.0, 1.0)])]),
+        matrix_chart("t", ["a", "Pahalı 💰"], [[0, 0], [3, 1]]),
+        bar_chart("t", "x", []),
+        bar_chart("t", "x", [("worse than nothing", -0.1, 0.0)]),
+    ],
+)
+def test_plots_of_little_are_plots(svg: str) -> None:
+    found = ElementTree.fromstring(svg)
+    assert not [text for text in found.itertext() if text and "nan" in text]
+
+
+def test_the_card_says_what_it_is_how_good_and_what_to_beware_of(
+    trained: Trained, tmp_path: Path
+) -> None:
+    card = model_card(
+        summary_of(trained, ["column 'x' may give the price away"]),
+        trained.prepared.schema,
+        Dataset.model_validate({"uri": "pvc://listings/all", "target": {"column": "Fiyat"}}),
+        Training(),
+        importance=[("Brüt Alan", 0.2, 0.01)],
+    )
+    scores, within = trained.evaluated.scores, trained.evaluated.intervals
+    assert f"| macro F1 | {scores.macro_f1:.4f} | {within.macro_f1.low:.3f} to" in card
+    assert "**Low** below" in card
+    assert "column 'x' may give the price away" in card
+    assert "held out by a hash of each row" in card
+    low = next(line for line in card.splitlines() if line.startswith("| Low |"))
+    matrix = np.array(scores.confusion_matrix)
+    assert f"{matrix[0, 0] / matrix[0].sum():.3f}" in low
