@@ -126,9 +126,8 @@ def choose(
     running = list(racers)
     for number, (learned, held) in enumerate(folds):
         for racer in list(running):
-            # A fit is not begun when the last one like it took longer than is left; the very first
-            # always is, since something must win.
-            needed = max(racer.seconds or [max(r.seconds, default=0.0) for r in racers])
+            # What took longer than is left is not begun again; a fit under way is finished.
+            needed = max(racer.seconds, default=0.0)
             if (number or racer is not racers[0]) and clock() + needed > deadline:
                 racer.note = f"stopped after {number} of {FOLDS} folds: auto.timeBudget is used up"
                 running.remove(racer)

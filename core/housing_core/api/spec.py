@@ -220,7 +220,8 @@ class Auto(ApiType):
     time_budget: Duration = Field(
         default="45s",
         description="How long the candidates are compared in cross-validation; what does not fit "
-        "in is left out, and the run says so. The final fit comes on top.",
+        "in is left out, and the run says so. A fit under way is finished, and the final fit comes "
+        "on top.",
         json_schema_extra=LONGER_THAN_ZERO,
     )
 
