@@ -14,6 +14,8 @@ LOCK := $(UV) compile --quiet --universal --python-version 3.11 --generate-hashe
 TYPED_TESTS := $(wildcard tests/*.py) tests/demo tests/e2e charts/dashboards
 # Further arguments for pytest, as in `make unit PYTEST_ARGS="-k drift"`.
 PYTEST_ARGS :=
+# `make soak MINUTES=2` is a try.
+MINUTES := 10
 # `make demo-drift NEW_DATA=no` adds nothing to the dataset.
 NEW_DATA := yes
 
@@ -44,7 +46,7 @@ test: setup ## Lint and all tests; starts a cluster where there is none.
 	printf '\nlint and all tests passed in %d s\n' $$((SECONDS - begun))
 
 .PHONY: test-all
-test-all: test fuzz bench ## The same, thousands of generated requests, and the benchmarks.
+test-all: test fuzz bench soak ## The same, thousands of generated requests, the benchmarks and the soak.
 
 .PHONY: lint
 lint: setup ## Style, types, import rules, and that generated files are up to date.
@@ -83,6 +85,10 @@ bench: setup images ## Benchmarks.
 .PHONY: bench-training
 bench-training: setup ## The default recipe against the seed's on paired splits; hours, goes on where it stopped.
 	@$(BIN)/python -m tests.bench.training_splits
+
+.PHONY: soak
+soak: setup images ## Production under load while its pods are killed, rolled, scaled and evicted (MINUTES=10).
+	@$(BIN)/python -m tests.bench.soak --minutes $(MINUTES)
 
 ##@ Cluster
 .PHONY: cluster-up

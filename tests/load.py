@@ -26,12 +26,15 @@ class LoadResult:
         sent: requests.
         failed: requests without a 2xx answer, by status or exception name.
         versions: answers by the model version that gave them.
-        p99_seconds: 99th percentile of the time to the whole answer.
+        seconds: from the first request to the last answer.
+        p50_seconds, p99_seconds: percentiles of the time to the whole answer.
     """
 
     sent: int
     failed: dict[str, int]
     versions: dict[str, int]
+    seconds: float
+    p50_seconds: float
     p99_seconds: float
 
 
@@ -41,16 +44,30 @@ class SteadyLoad:
     def __init__(self, cluster: Cluster, namespace: str) -> None:
         self.cluster, self.namespace = cluster, namespace
 
-    def start(self, url: str, listings: list[dict[str, Any]], per_second: float = 10) -> None:
+    def start(
+        self,
+        url: str,
+        listings: list[dict[str, Any]],
+        per_second: float = 10,
+        connections: int = 4,
+    ) -> None:
         """Start the pod and return when its first answers are in.
 
         Args:
             url: of `/predict`, as it is seen from inside the cluster.
             listings: sent in turn.
             per_second: requests over all connections.
+            connections: that are kept, each with one request at a time.
         """
         self.cluster.delete("pod", _NAME, self.namespace)
-        settings = json.dumps({"url": url, "listings": listings, "perSecond": per_second})
+        settings = json.dumps(
+            {
+                "url": url,
+                "listings": listings,
+                "perSecond": per_second,
+                "connections": connections,
+            }
+        )
         self.cluster.apply(
             {
                 "apiVersion": "v1",
@@ -89,5 +106,7 @@ class SteadyLoad:
             sent=found["sent"],
             failed=found["failed"],
             versions=found["versions"],
+            seconds=found["seconds"],
+            p50_seconds=found["p50Seconds"],
             p99_seconds=found["p99Seconds"],
         )

@@ -12,13 +12,13 @@ import urllib.parse
 from collections import Counter
 from pathlib import Path
 
-CONNECTIONS = 4
 STOP = Path("/tmp/stop")
 
 
 def main(settings_file: str) -> None:
     """Run the callers and print what they saw."""
     settings = json.loads(Path(settings_file).read_text())
+    connections: int = settings["connections"]
     bodies = [json.dumps(listing).encode() for listing in settings["listings"]]
     url = urllib.parse.urlsplit(settings["url"])
     host = url.hostname or ""
@@ -34,7 +34,7 @@ def main(settings_file: str) -> None:
 
     def caller(offset: int) -> None:
         connection: http.client.HTTPConnection | None = None
-        pause = CONNECTIONS / settings["perSecond"]
+        pause = connections / settings["perSecond"]
         turn = offset
         while not STOP.exists():
             started = time.monotonic()
@@ -56,20 +56,26 @@ def main(settings_file: str) -> None:
             with lock:
                 seconds.append(took)
                 (failed if failure else versions)[failure or version] += 1
-            turn += CONNECTIONS
+            turn += connections
             time.sleep(max(0.0, pause - took))
 
-    callers = [threading.Thread(target=caller, args=(n,)) for n in range(CONNECTIONS)]
+    callers = [threading.Thread(target=caller, args=(n,)) for n in range(connections)]
+    begun = time.monotonic()
     for thread in callers:
         thread.start()
     for thread in callers:
         thread.join()
+    lasted = time.monotonic() - begun
     seconds.sort()
     result = {
         "sent": len(seconds),
         "failed": failed,
         "versions": versions,
-        "p99Seconds": seconds[int(0.99 * (len(seconds) - 1))] if seconds else 0.0,
+        "seconds": lasted,
+        **{
+            f"p{percent}Seconds": seconds[percent * (len(seconds) - 1) // 100] if seconds else 0.0
+            for percent in (50, 99)
+        },
     }
     sys.stdout.write(json.dumps(result) + "\n")
 
