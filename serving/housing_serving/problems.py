@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -145,6 +146,8 @@ def _unavailable(kind: str, detail: str) -> Problem:
 
 def shown(value: object) -> str:
     """A value as JSON text, cut to a length that fits an error."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no word for it; Parquet and binary tensors have
     try:
         text = orjson.dumps(value).decode()
     except orjson.JSONEncodeError:

@@ -206,4 +206,4 @@ async def _let_log_catch_up(service: Service) -> None:
 
 def _ascii(names: list[str]) -> str:
     """The first names as JSON that a header can hold."""
-    return json.dumps(names[:20])
+    return json.dumps([name[:80] for name in names[:20]])

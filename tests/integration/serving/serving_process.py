@@ -38,6 +38,7 @@ class ServingProcess:
     """One serving process; what it writes goes to `<folder>/serving.log`."""
 
     def __init__(self, task: ServingTask, tracking_uri: str, folder: Path) -> None:
+        self.task = task
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log_file = folder / "serving.log"

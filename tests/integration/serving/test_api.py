@@ -10,9 +10,11 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow.parquet as pq
 import pytest
 
 from housing_core.registry import Registry
@@ -32,7 +34,8 @@ def serving(
     mlflow_server: MlflowServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServingProcess]:
     folder = tmp_path_factory.mktemp("serving")
-    task = serving_task(folder, "api", "1", track="staging")
+    token = folder / "token"
+    task = serving_task(folder, "api", "1", track="staging", feedback_token_file=str(token))
     register_tiny_bundle(Registry(mlflow_server.url), task.model_name)
     process = ServingProcess(task, mlflow_server.url, folder)
     process.wait_for("1", "Production")
@@ -144,6 +147,37 @@ def test_large_requests_that_never_end_leave_the_small_ones_answered(
         assert refused.headers["retry-after"] == "5"
         assert serving.predict(ROWS[0]).status_code == 200
     serving.wait_until(lambda: serving.predict(large).status_code == 200, 10)
+
+
+def test_a_price_comes_back_beside_its_prediction_and_a_rotated_token_counts_at_once(
+    serving: ServingProcess,
+) -> None:
+    token, log = Path(serving.task.feedback_token_file or ""), Path(serving.task.log_uri)
+    asked = serving.predict(ROWS[:2]).json()["requestId"]
+    price = {"requestId": asked, "row": 1, "price": "3.100.000 TL"}
+
+    def send(secret: str) -> int:
+        headers = {"Authorization": f"Bearer {secret}"}
+        return serving.client.post("/feedback", json=price, headers=headers).status_code
+
+    assert send("first") == 503
+    token.write_text("first\n")
+    assert send("first") == 202
+    token.write_text("second\n")
+    assert (send("first"), send("second")) == (401, 202)
+    serving.wait_until(lambda: serving.metric("housing_feedback_rows_total") == 2, 30)
+    found = pq.ParquetDataset([str(p) for p in (log / "feedback").rglob("*.parquet")]).read()
+    assert set(found.column("request_id").to_pylist()) == {asked}
+    assert set(found.column("row").to_pylist()) == {1}
+    assert set(found.column("price").to_pylist()) == {3_100_000.0}
+
+
+def test_a_file_is_answered_while_it_is_sent_slowly(serving: ServingProcess) -> None:
+    lines = [b"area,rooms,il\xc3\xa7e\n", *[b"120,3,x\n" * 500] * 10]
+    headers = {"Content-Type": "text/csv"}
+    answer = serving.client.post("/predict/batch", content=iter(lines), headers=headers)
+    assert answer.status_code == 200
+    assert answer.text.count(",Low,") == 5_000
 
 
 def test_other_content_types_are_refused(serving: ServingProcess) -> None:

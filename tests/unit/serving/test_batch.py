@@ -148,6 +148,11 @@ def test_parquet_with_a_bad_row_names_it(api: ApiClient) -> None:
     assert [row["class"] for row in _rows(answer)] == ["High", ""]
 
 
+def test_an_infinite_number_is_named(api: ApiClient) -> None:
+    (row,) = _rows(_send(api, _parquet(area=[float("inf")]), PARQUET))
+    assert row["error"].startswith("field 'area': inf is not a finite number")
+
+
 def _broken_page() -> bytes:
     content = bytearray(_parquet(area=[str(i) for i in range(10_000)]))
     content[5_000:6_000] = b"\0" * 1_000
@@ -160,6 +165,7 @@ def _broken_page() -> bytes:
         (b"", "text/csv", "*/*", 400, "the first line is empty"),
         (b"\n1,2\n", "text/csv", "*/*", 400, "the first line is empty"),
         (b"price,name\n1,2\n", "text/csv", "*/*", 422, '["price","name"]'),
+        (b"il\xe7e\n1\n", "text/csv", "*/*", 422, "the model takes"),
         (b"area,area\n1,2\n", "text/csv", "*/*", 422, "'area' is there twice"),
         (b"x", PARQUET, "*/*", 400, "no Parquet file"),
         (b"PAR1" * 10, PARQUET, "*/*", 400, "no Parquet file"),
