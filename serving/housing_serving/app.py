@@ -209,11 +209,12 @@ def _add_routes(app: FastAPI, service: Service) -> None:
 def _add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(Problem)
     async def problem(request: Request, error: Problem) -> Response:
-        logger.info(
-            "refused: %s",
-            error.detail,
-            extra={"method": request.method, "path": request.url.path, "status": error.status},
-        )
+        if error.status < 500:  # under too much load, lines about it would add to it
+            logger.info(
+                "refused: %s",
+                error.detail,
+                extra={"method": request.method, "path": request.url.path, "status": error.status},
+            )
         return error.to_response(request.state.request_id)
 
     @app.exception_handler(HTTPException)

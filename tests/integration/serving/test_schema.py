@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest import SkipTest
 
@@ -21,10 +22,10 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from housing_core.registry import Registry
-from tests.bundles import register_tiny_bundle
+from housing_serving.model_cache import MARKER
+from tests.bundles import tiny_bundle
 from tests.integration.serving.serving_process import ServingProcess, serving_task
-from tests.mlflow_server import MlflowServer
+from tests.mlflow_server import free_port
 
 CASES_OF_A_TEST = 10
 CASES = int(os.environ.get("SCHEMATHESIS_CASES", CASES_OF_A_TEST))
@@ -43,16 +44,16 @@ CHECKS: list[Any] = [
 
 
 @pytest.fixture(scope="module")
-def serving(
-    mlflow_server: MlflowServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ServingProcess]:
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServingProcess]:
+    """A server with a local copy of its model, so that it needs no MLflow."""
     folder = tmp_path_factory.mktemp("schema")
     token = folder / "token"
     token.write_text(TOKEN)
     task = serving_task(folder, "schema", "1", feedback_token_file=str(token))
-    register_tiny_bundle(Registry(mlflow_server.url), task.model_name)
-    process = ServingProcess(task, mlflow_server.url, folder)
-    process.wait_for("1", "Production")
+    copy = tiny_bundle(Path(task.model_cache) / task.model_name / "1")
+    (copy / MARKER).write_text("{}")
+    process = ServingProcess(task, f"http://127.0.0.1:{free_port()}", folder)
+    process.wait_for("1", "Production", 120)
     yield process
     assert process.stop() == 0
     assert "Traceback" not in process.log_file.read_text()

@@ -72,8 +72,9 @@ def test_spans_go_on_the_callers_trace_and_logs_name_it(
     task = make_task("1")
     serving = ServingProcess(task, f"http://127.0.0.1:{free_port()}", tmp_path)
     traceparent = f"00-{TRACE}-{PARENT}-01"
-    answer = serving.predict({"rooms": 3}, traceparent=traceparent, **{"X-Request-ID": "order-66"})
-    assert answer.status_code == 503  # no MLflow, hence no model
+    headers = {"X-Request-ID": "order-66", "Content-Type": "text/csv"}
+    answer = serving.predict(b"area", traceparent=traceparent, **headers)
+    assert answer.status_code == 415
     assert serving.client.get("/health/live").status_code == 200
     assert serving.stop() == 0
 
@@ -83,7 +84,7 @@ def test_spans_go_on_the_callers_trace_and_logs_name_it(
     assert answer.headers["traceparent"] == f"00-{TRACE}-{predict.span_id.hex()}-01"
     assert predict.kind == Span.SPAN_KIND_SERVER
     found = {a.key: a.value.string_value or a.value.int_value for a in predict.attributes}
-    assert found["http.response.status_code"] == 503
+    assert found["http.response.status_code"] == 415
     assert found["housing.request_id"] == "order-66"
     assert probe.trace_id.hex() != TRACE
     assert not probe.parent_span_id
@@ -94,7 +95,7 @@ def test_spans_go_on_the_callers_trace_and_logs_name_it(
     lines = [json.loads(line) for line in serving.log_file.read_text().splitlines()]
     refused = [line for line in lines if line["message"].startswith("refused")]
     assert [(line["request_id"], line["trace_id"]) for line in refused] == [("order-66", TRACE)]
-    assert (refused[0]["path"], refused[0]["status"]) == ("/predict", 503)
+    assert (refused[0]["path"], refused[0]["status"]) == ("/predict", 415)
 
 
 def test_no_exporter_is_imported_unless_it_is_asked_for() -> None:
