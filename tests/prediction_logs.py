@@ -55,8 +55,10 @@ def write_predictions(
     return write_table(root, model, predictions_table(rows, time, **more), time)
 
 
-def write_table(root: Path, model: str, table: pa.Table, time: datetime) -> Path:
-    folder = root / log.partition("predictions", model, time)
+def write_table(
+    root: Path, model: str, table: pa.Table, time: datetime, kind: log.Table = "predictions"
+) -> Path:
+    folder = root / log.partition(kind, model, time)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"tests-{len(list(folder.iterdir())):06d}.parquet"
     pq.write_table(table, path)
@@ -79,3 +81,20 @@ def write_traffic(
         time = end - timedelta(seconds=10 * (len(starts) - 1 - position))
         chosen = slice(start, start + batch)
         write_predictions(root, model, rows[chosen], time, classes=classes[chosen], version=version)
+
+
+def write_labels(
+    root: Path,
+    model: str,
+    labels: Sequence[tuple[str, int, float]],
+    time: datetime,
+) -> Path:
+    """Write true prices, each as (request id, row, price), as a file of feedback."""
+    table = pa.Table.from_pylist(
+        [
+            {log.REQUEST_ID: request, log.ROW: row, log.TIME: time, log.PRICE: price}
+            for request, row, price in labels
+        ],
+        schema=log.feedback_schema(),
+    )
+    return write_table(root, model, table, time, kind="feedback")

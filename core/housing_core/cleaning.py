@@ -24,7 +24,7 @@ MISSING_TEXT = ""
 
 _SPACES = re.compile(r"\s+")
 _NUMBER = re.compile(r"([-+]?)(\d[\d.,'’]*(?: \d{3}(?!\d)[\d.,'’]*)*)(e[-+]?\d+)?")
-_LARGEST = 3.4e38
+LARGEST_NUMBER = 3.4e38
 """The graph's numbers are float32."""
 
 _LONGEST_KEPT = 200
@@ -184,7 +184,7 @@ def clean_number(
             raise BadValueError(column, value, "a finite number") from error
     else:
         raise BadValueError(column, value, "a number")
-    if not abs(number) <= _LARGEST:
+    if not abs(number) <= LARGEST_NUMBER:
         raise BadValueError(column, value, "a finite number")
     return number
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from housing_core.bundle import (
@@ -25,11 +25,15 @@ class Profile:
     Attributes:
         rules: cleaning rules; they name the version's columns.
         reference: profile of the training part and the holdout.
+        classes: names, from the lowest prices up.
+        boundaries: prices that part them, rising.
 
     """
 
     rules: CleaningRules
     reference: Reference
+    classes: list[str] = field(default_factory=list)
+    boundaries: list[float] = field(default_factory=list)
 
 
 class NoProfileError(Exception):
@@ -52,7 +56,8 @@ def fetch_profile(registry: Registry, model: str, version: str) -> Profile:
                 content = registry.download_bundle_file(model, version, name)
                 Path(folder, name).write_bytes(content)
             schema = read_schema(Path(folder))
-            return Profile(schema.rules, read_reference(Path(folder)))
+            reference = read_reference(Path(folder))
+            return Profile(schema.rules, reference, schema.classes, schema.boundaries)
         except (NotInRegistryError, BundleError, ValueError) as error:
             raise NoProfileError(
                 f"version {version} of {model} has no profile to compare with: {error}"

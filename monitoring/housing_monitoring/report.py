@@ -5,18 +5,23 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from housing_core.drift_report import DriftReport, FeatureDrift, report_id
+import numpy as np
+
+from housing_core.drift_report import DriftReport, report_id
 from housing_core.tasks import MonitoringTask
 from housing_core.times import format_time
 from housing_monitoring.alerts import ClassDrift, find_alerts
-from housing_monitoring.comparison import KindMismatchError, compare
+from housing_monitoring.comparison import compare
+from housing_monitoring.performance import Labelled, evaluate
 from housing_monitoring.profile import Profile
-from housing_monitoring.statistics import kullback_leibler, quantile
+from housing_monitoring.statistics import design_effect, kullback_leibler, quantile
 from housing_monitoring.verdict import Verdict, decide
-from housing_monitoring.window import Window
+from housing_monitoring.window import OF_VERSION, Window
 
 
-def judge(task: MonitoringTask, profile: Profile, window: Window, now: datetime) -> DriftReport:
+def judge(
+    task: MonitoringTask, profile: Profile, window: Window, labelled: Labelled, now: datetime
+) -> DriftReport:
     """Compare the window with the profile.
 
     A window that is too small is measured too, as far as there is anything to measure, so that
@@ -26,37 +31,77 @@ def judge(task: MonitoringTask, profile: Profile, window: Window, now: datetime)
         task: says what is judged, and by which thresholds.
         profile: of the judged version.
         window: its predictions.
+        labelled: those of its predictions whose true price is known.
         now: aware.
 
     """
     z = quantile(len(window.features))
-    features, messages = _compare(profile, window, z)
+    features = [compare(name, tally, z) for name, tally in window.features.items()]
     classes = _compare_classes(profile, window, z)
-    alerts = find_alerts(features, classes, task.thresholds, z)
+    performance = evaluate(
+        labelled,
+        window.confidences,
+        profile.reference,
+        classes=profile.classes,
+        labels_needed=task.min_labels,
+        window_seconds=task.evaluation_window_seconds,
+    )
+    alerts = find_alerts(features, classes, performance, task.thresholds, z)
     enough = window.rows >= task.min_samples
     if enough:
-        verdict = decide(features, classes, alerts, task.thresholds)
+        verdict = decide(features, classes, performance, alerts, task.thresholds)
         reason = f"{window.rows:,} predictions: {verdict.reason}"
     else:
         reason = f"{window.rows:,} predictions in the window, {task.min_samples:,} are needed"
         verdict = Verdict("NotEnoughData", reason, [])
     return DriftReport(
-        **_frame(task, window, now),
+        **_frame(task, window, now, _digest(window, labelled, verdict)),
         verdict=verdict.name,
         reason=reason,
         rules=verdict.rules,
         **_of_classes(classes),
         features=features,
+        performance=performance,
         alerts=alerts if enough else [],
-        messages=messages,
+        messages=[*window.messages, *labelled.messages, *_of_rollout(task, window)],
     )
+
+
+def _digest(window: Window, labelled: Labelled, verdict: Verdict) -> str:
+    """Digest of what the verdict was taken from.
+
+    Labels are in it only where they can change the verdict: new ones must not make a second
+    report, and a second retraining, of a window that is drift without them.
+    """
+    others = any(rule.holds for rule in verdict.rules if rule.name != "AccuracyDrop")
+    judged = any(rule.name == "AccuracyDrop" and rule.value is not None for rule in verdict.rules)
+    return f"{window.digest}\n{labelled.digest}" if judged and not others else window.digest
+
+
+def _of_rollout(task: MonitoringTask, window: Window) -> list[str]:
+    """That a window lies across versions, in words: its rows are fewer than its traffic."""
+    versions = {
+        why.removeprefix(OF_VERSION): rows
+        for why, rows in window.skipped_rows.items()
+        if why.startswith(OF_VERSION)
+    }
+    if not versions:
+        return []
+    others = ", ".join(f"{rows:,} of version {version}" for version, rows in versions.items())
+    return [
+        f"the window lies across versions: {window.rows:,} predictions of version "
+        f"{task.production_version} were judged, {others} were not"
+    ]
 
 
 def without_profile(
     task: MonitoringTask, window: Window, now: datetime, reason: str
 ) -> DriftReport:
     """A report on a version that nothing can be compared with; arguments as of `judge`."""
-    return DriftReport(**_frame(task, window, now), verdict="NotEnoughData", reason=reason)
+    frame = _frame(task, window, now, window.digest)
+    return DriftReport(
+        **frame, verdict="NotEnoughData", reason=reason, messages=_of_rollout(task, window)
+    )
 
 
 def limits(task: MonitoringTask) -> dict[str, float]:
@@ -65,11 +110,11 @@ def limits(task: MonitoringTask) -> dict[str, float]:
     return {**task.thresholds.model_dump(exclude_none=True), **least}
 
 
-def _frame(task: MonitoringTask, window: Window, now: datetime) -> dict[str, Any]:
+def _frame(task: MonitoringTask, window: Window, now: datetime, digest: str) -> dict[str, Any]:
     thresholds = limits(task)
     version = task.production_version
     return {
-        "report_id": report_id(task.model_name, version, window.digest, thresholds),
+        "report_id": report_id(task.model_name, version, digest, thresholds),
         "model_name": task.model_name,
         "model_version": version,
         "time": format_time(now),
@@ -82,23 +127,6 @@ def _frame(task: MonitoringTask, window: Window, now: datetime) -> dict[str, Any
     }
 
 
-def _compare(profile: Profile, window: Window, z: float) -> tuple[list[FeatureDrift], list[str]]:
-    features = []
-    messages = []
-    if window.rows == 0:
-        return [], []
-    for name, column in window.features.items():
-        reference = profile.reference.features.get(name)
-        if reference is None:
-            messages.append(f"{name} has no reference profile, so it was not compared")
-            continue
-        try:
-            features.append(compare(name, reference, column, z))
-        except KindMismatchError as error:
-            messages.append(str(error))
-    return features, messages
-
-
 def _compare_classes(profile: Profile, window: Window, z: float) -> ClassDrift | None:
     shares = profile.reference.class_shares
     holdout = profile.reference.holdout_rows
@@ -106,13 +134,17 @@ def _compare_classes(profile: Profile, window: Window, z: float) -> ClassDrift |
         return None
     names = [*shares, *sorted(set(window.classes) - set(shares))]
     before = [shares.get(name, 0.0) * holdout for name in names]
-    now = [window.classes.get(name, 0) for name in names]
+    none = np.zeros(len(window.confidences), np.int64)
+    blocks = np.stack([window.classes.get(name, none) for name in names], axis=1)
+    now = blocks.sum(axis=0).tolist()
+    effect = design_effect(blocks)
     return ClassDrift(
-        divergence=kullback_leibler(before, now, z),
+        divergence=kullback_leibler(before, now, z, effect),
         reference=shares,
         window={name: rows / window.rows for name, rows in zip(names, now, strict=True)},
         reference_rows=holdout,
         window_rows=window.rows,
+        design_effect=effect,
     )
 
 
@@ -123,6 +155,7 @@ def _of_classes(classes: ClassDrift | None) -> dict[str, Any]:
         "prediction_drift": classes.divergence.value,
         "prediction_drift_plain": classes.divergence.plain,
         "prediction_drift_noise": classes.divergence.noise,
+        "prediction_design_effect": classes.design_effect,
         "reference_holdout_rows": classes.reference_rows,
         "class_shares_reference": classes.reference,
         "class_shares_window": classes.window,

@@ -6,12 +6,13 @@ import logging
 from datetime import datetime, timedelta
 
 from housing_core import storage
-from housing_core.cleaning import CleaningRules
 from housing_core.drift_report import DriftReport
 from housing_core.registry import Registry
 from housing_core.tasks import MonitoringTask
 from housing_monitoring.kube import apply_drift
-from housing_monitoring.profile import NoProfileError, fetch_profile
+from housing_monitoring.labels import read_labelled
+from housing_monitoring.performance import Labelled
+from housing_monitoring.profile import NoProfileError, Profile, fetch_profile
 from housing_monitoring.publish import publish
 from housing_monitoring.report import judge, without_profile
 from housing_monitoring.window import Window, read_window
@@ -39,18 +40,18 @@ def run(task: MonitoringTask, now: datetime) -> DriftReport:
         profile = fetch_profile(registry, task.model_name, task.production_version)
     except NoProfileError as error:
         # It will not get a profile by itself: say so on the resource instead of failing for ever.
-        report = without_profile(task, _read(task, CleaningRules(), now), now, str(error))
+        report = without_profile(task, _read(task, None, now), now, str(error))
     else:
-        report = judge(task, profile, _read(task, profile.rules, now), now)
+        report = judge(task, profile, _read(task, profile, now), _labelled(task, profile, now), now)
     report = _with_fingerprint(report, task)
     report = report.model_copy(update={"run_id": publish(registry, report)})
     apply_drift(task.namespace, task.name, report.to_status())
     return report
 
 
-def _read(task: MonitoringTask, rules: CleaningRules, now: datetime) -> Window:
+def _read(task: MonitoringTask, profile: Profile | None, now: datetime) -> Window:
     window = read_window(
-        *(task.log_uri, task.model_name, task.production_version, rules),
+        *(task.log_uri, task.model_name, task.production_version, profile),
         start=now - timedelta(seconds=task.window_seconds),
         now=now,
     )
@@ -59,6 +60,17 @@ def _read(task: MonitoringTask, rules: CleaningRules, now: datetime) -> Window:
     for why, rows in window.skipped_rows.items():
         logger.warning("left rows out", extra={"rows": rows, "why": why})
     return window
+
+
+def _labelled(task: MonitoringTask, profile: Profile, now: datetime) -> Labelled:
+    labelled = read_labelled(
+        *(task.log_uri, task.model_name, task.production_version, profile),
+        start=now - timedelta(seconds=task.evaluation_window_seconds),
+        now=now,
+    )
+    for why, labels in labelled.skipped.items():
+        logger.warning("left labels out", extra={"labels": labels, "why": why})
+    return labelled
 
 
 def _with_fingerprint(report: DriftReport, task: MonitoringTask) -> DriftReport:

@@ -34,22 +34,20 @@ class Divergence:
     Attributes:
         plain: the textbook's formula.
         expected: what it shows on average when nothing has changed.
-        noise: the most that chance adds to that.
+        value: the formula for as many independent rows as the window is worth, less `expected`;
+            0 at least.
+        noise: the most that chance explains of `value`.
 
     """
 
     plain: float
     expected: float
+    value: float
     noise: float
-
-    @property
-    def value(self) -> float:
-        """The divergence without what sampling adds on average; 0 at least."""
-        return max(0.0, self.plain - self.expected)
 
 
 def population_stability_index(
-    reference: Sequence[float], window: Sequence[float], z: float
+    reference: Sequence[float], window: Sequence[float], z: float, effect: float = 1.0
 ) -> Divergence:
     """Population stability index of a feature over bins (seed 5.1).
 
@@ -66,15 +64,17 @@ def population_stability_index(
         reference: rows in each bin, m in all.
         window: rows in each bin, n in all.
         z: `quantile` of the report.
+        effect: `design_effect` of the window; its rows count for n / effect.
 
     """
-    r, w = _smoothed(reference, window)
-    plain = float(np.sum((w - r) * np.log(w / r)))
-    unit = _unit(reference, window)
-    return _divergence(plain, len(r) - 1, unit, z)
+    plain = _index(*_smoothed(reference, window, 1.0))
+    found = _index(*_smoothed(reference, window, effect)) if effect > 1 else plain
+    return _divergence(plain, found, len(reference) - 1, _unit(reference, window, effect), z)
 
 
-def kullback_leibler(reference: Sequence[float], window: Sequence[float], z: float) -> Divergence:
+def kullback_leibler(
+    reference: Sequence[float], window: Sequence[float], z: float, effect: float = 1.0
+) -> Divergence:
     """Kullback-Leibler divergence of the window's class shares from the reference's (seed 5.1).
 
     KL(w || r) = sum over classes of w ln(w / r), in nats. This direction asks how badly the
@@ -87,43 +87,55 @@ def kullback_leibler(reference: Sequence[float], window: Sequence[float], z: flo
         reference: rows of each class, m in all.
         window: rows of each class, n in all.
         z: `quantile` of the report.
+        effect: `design_effect` of the window; its rows count for n / effect.
 
     """
-    r, w = _smoothed(reference, window)
-    plain = float(np.sum(w * np.log(w / r)))
-    unit = _unit(reference, window) / 2
-    return _divergence(plain, len(r) - 1, unit, z)
+    plain = _entropy(*_smoothed(reference, window, 1.0))
+    found = _entropy(*_smoothed(reference, window, effect)) if effect > 1 else plain
+    return _divergence(plain, found, len(reference) - 1, _unit(reference, window, effect) / 2, z)
+
+
+def _index(r: NDArray[np.float64], w: NDArray[np.float64]) -> float:
+    return float(np.sum((w - r) * np.log(w / r)))
+
+
+def _entropy(r: NDArray[np.float64], w: NDArray[np.float64]) -> float:
+    return float(np.sum(w * np.log(w / r)))
 
 
 def _smoothed(
-    reference: Sequence[float], window: Sequence[float]
+    reference: Sequence[float], window: Sequence[float], effect: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Shares without zeros, which a logarithm does not take.
 
-    The reference gets half a row in each bin (Jeffreys' prior). The window gets as many rows in
-    all, spread as the reference is, so that bins that are rare in both do not count.
+    The reference gets half a row in each bin (Jeffreys' prior). The window, of n / effect rows,
+    gets as many rows in all, spread as the reference is, so that bins that are rare in both do
+    not count.
     """
     bins = len(reference)
     r = (np.asarray(reference, dtype=np.float64) + 0.5) / (sum(reference) + bins / 2)
-    w = (np.asarray(window, dtype=np.float64) + r * bins / 2) / (sum(window) + bins / 2)
+    counts = np.asarray(window, dtype=np.float64) / effect
+    w = (counts + r * bins / 2) / (counts.sum() + bins / 2)
     return r, w
 
 
-def _unit(reference: Sequence[float], window: Sequence[float]) -> float:
-    """1/n + 1/m; 0 where a side is empty and nothing can be compared."""
+def _unit(reference: Sequence[float], window: Sequence[float], effect: float) -> float:
+    """effect/n + 1/m; 0 where a side is empty and nothing can be compared."""
     m, n = sum(reference), sum(window)
-    return 1 / n + 1 / m if n and m else 0.0
+    return effect / n + 1 / m if n and m else 0.0
 
 
-def _divergence(plain: float, freedom: int, unit: float, z: float) -> Divergence:
-    """Reads `plain / unit` as chi-squared with so many degrees of freedom."""
+def _divergence(plain: float, found: float, freedom: int, unit: float, z: float) -> Divergence:
+    """Reads `found / unit` as chi-squared with so many degrees of freedom."""
     if freedom == 0 or unit == 0:
-        return Divergence(0.0, 0.0, 0.0)
-    # Wilson and Hilferty's quantile, 1931.
-    spread = 2 / (9 * freedom)
-    critical = freedom * (1 - spread + z * math.sqrt(spread)) ** 3 * unit
+        return Divergence(0.0, 0.0, 0.0, 0.0)
     expected = freedom * unit
-    return Divergence(plain, expected, critical - expected)
+    return Divergence(
+        plain,
+        expected,
+        value=max(0.0, found - expected),
+        noise=_chi_squared_quantile(freedom, z) * unit - expected,
+    )
 
 
 def share_noise(share: float, n: float, m: float, z: float) -> float:
@@ -140,12 +152,46 @@ def share_noise(share: float, n: float, m: float, z: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Mean, standard deviation and skewness of the present values; None where there are too few."""
+    """Mean, standard deviation and skewness of the present values; None where there are too few.
 
-    rows: int
+    Attributes:
+        rows: present values; not whole where they are effective ones.
+
+    """
+
+    rows: float
     mean: float | None = None
     std: float | None = None
     skewness: float | None = None
+
+    def joined(self, other: Moments) -> Moments:
+        """Moments of the rows of both.
+
+        By Pébay's formulas (Formulas for robust, one-pass parallel computation of covariances and
+        arbitrary-order statistical moments, 2008).
+        """
+        if not (self.rows and other.rows):
+            return self if self.rows else other
+        rows = self.rows + other.rows
+        if self.mean is None or other.mean is None or self.std is None or other.std is None:
+            return Moments(rows)
+        first, second = self.rows / rows, other.rows / rows
+        with np.errstate(over="ignore", invalid="ignore"):
+            apart = np.float64(other.mean) - self.mean
+            mean = self.mean + apart * second
+            squares = first * np.float64(self.std) ** 2 + second * np.float64(other.std) ** 2
+            variance = squares + first * second * apart**2
+            cubes = (
+                first * (self.skewness or 0.0) * np.float64(self.std) ** 3
+                + second * (other.skewness or 0.0) * np.float64(other.std) ** 3
+                + first * second * (first - second) * apart**3
+                + 3 * first * second * apart * (other.std**2 - self.std**2)
+            )
+            std = math.sqrt(variance) if math.isfinite(variance) else math.inf
+            if not (math.isfinite(mean) and math.isfinite(std)):
+                return Moments(rows)
+            skewness = float(cubes / np.float64(std) ** 3) if std else math.nan
+        return Moments(rows, float(mean), std, skewness if math.isfinite(skewness) else None)
 
 
 def moments(values: NDArray[np.float64]) -> Moments:
@@ -224,3 +270,143 @@ def unseen_rows(
         single += other_categories**2 / other_rows
         single += forgotten * other_rows / other_categories
     return single
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate and the ends of its interval."""
+
+    value: float
+    lower: float
+    upper: float
+
+
+def wilson(right: float, rows: float, z: float) -> Interval:
+    """Share right / rows with the score interval of Wilson (Probable inference, 1927).
+
+    Args:
+        right: rows that count; need not be whole.
+        rows: over 0; effective rows (`design_effect`) where they come in clusters.
+        z: standard normal quantile of the confidence, on each side.
+
+    """
+    share = right / rows
+    centre = share + z**2 / (2 * rows)
+    reach = z * math.sqrt(share * (1 - share) / rows + z**2 / (4 * rows**2))
+    scale = 1 + z**2 / rows
+    return Interval(
+        share,
+        max(0.0, min(share, (centre - reach) / scale)),
+        min(1.0, max(share, (centre + reach) / scale)),
+    )
+
+
+def difference(first: Interval, second: Interval) -> Interval:
+    """Difference of two shares, first - second, with the interval of Newcombe's square-and-add method.
+
+    It takes the ends of two independent intervals of one confidence and keeps that confidence
+    (Newcombe, Interval estimation for the difference between independent proportions, 1998,
+    method 10).
+    """
+    value = first.value - second.value
+    return Interval(
+        value,
+        value - math.hypot(first.value - first.lower, second.upper - second.value),
+        value + math.hypot(first.upper - first.value, second.value - second.lower),
+    )
+
+
+def macro_f1(confusion: NDArray[np.int64]) -> tuple[float, float]:
+    """Macro F1 of a confusion matrix, and the variance of one row's part in it.
+
+    F1 of class k is 2 c_kk / (row k + column k), and the macro average is over the classes that
+    occur in truth or predictions, as on the holdout. The variance is the delta method's
+    (Takahashi and others, Confidence interval for micro-averaged F1 and macro-averaged F1 scores,
+    2022): divide it by the number of rows. It is taken with half a row added to each cell, so
+    that a score of 0 or 1 has an interval too.
+
+    Args:
+        confusion: (classes, classes) rows by true and predicted class, at least one row.
+
+    """
+    occurring = confusion.sum(axis=0) + confusion.sum(axis=1) > 0
+    value, _ = _f1(confusion.astype(np.float64), occurring)
+    smooth = confusion.astype(np.float64) + 0.5
+    _, gradient = _f1(smooth, occurring)
+    shares = smooth / smooth.sum()
+    mean = float((shares * gradient).sum())
+    return value, float((shares * (gradient - mean) ** 2).sum())
+
+
+def _f1(
+    counts: NDArray[np.float64], occurring: NDArray[np.bool_]
+) -> tuple[float, NDArray[np.float64]]:
+    """Macro F1 over some classes, and its derivative by the share of each cell."""
+    shares = counts / counts.sum()
+    size = shares.sum(axis=0) + shares.sum(axis=1)
+    size = np.where(size > 0, size, 1.0)
+    scores = 2 * np.diag(shares) / size
+    weight = occurring / occurring.sum()
+    slope = -scores / size * weight
+    gradient = slope[:, None] + slope[None, :] + np.diag(2 / size * weight)
+    return float((scores * weight).sum()), gradient
+
+
+MOST_BLOCKS = 1024
+"""Blocks that a window is cut into at most, to see whether its rows come in clusters."""
+
+FEWEST_BLOCKS = 8
+"""Fewer than this tell too little of how much they differ."""
+
+_CLUSTERED = 3.1
+"""Standard normal quantile: blocks that differ less than this are taken for independent rows."""
+
+
+def design_effect(blocks: NDArray[np.int64]) -> float:
+    """How many times the variance of independent rows the shares of these bins have; 1 at least.
+
+    Rows that come together are alike: neighbouring listings in one request, one client's
+    favourite district for a while. Their shares then stray further from the reference's than
+    those of as many independent rows, and n rows are worth n / effect.
+
+    The window is cut into K blocks of s rows in the order of time. The effect is the generalised
+    one of Rao and Scott (On chi-squared tests for multiway contingency tables, 1984): the variance
+    of the bins' counts in a block over the multinomial's, sum over bins of v / p against
+    s (bins - 1), for bins of share p. The variance v is that of successive differences,
+    sum (c' - c)^2 / (2 (K - 1)) over neighbouring blocks (von Neumann and others, The mean square
+    successive difference, 1941): a shift that sets in within the window is one step among K and
+    adds little, so it is not explained away; a shift of the whole window adds nothing.
+
+    It is taken for blocks of 1, 2, 4, ... times the smallest size, as clusters may be of any
+    length, and the largest counts of those that chance does not explain: with independent rows
+    the effect times its degrees of freedom, 2/3 (K - 1) (bins - 1), is about chi-squared.
+
+    Args:
+        blocks: (blocks, bins) rows in each; neighbours in time are neighbours here.
+
+    """
+    rows = int(blocks.sum())
+    counts = blocks[:, blocks.sum(axis=0) > 0].astype(np.float64)
+    bins = counts.shape[1]
+    if rows == 0 or bins < 2:
+        return 1.0
+    shares = counts.sum(axis=0) / rows
+    # Blocks may differ by a row, which is no difference of theirs.
+    strayed = counts - counts.sum(axis=1, keepdims=True) * shares
+    effect = 1.0
+    while len(strayed) >= FEWEST_BLOCKS:
+        steps = len(strayed) - 1
+        variance = (np.diff(strayed, axis=0) ** 2).sum(axis=0) / (2 * steps)
+        found = float((variance / shares).sum()) / (rows / len(strayed) * (bins - 1))
+        freedom = 2 / 3 * steps * (bins - 1)
+        if found * freedom > _chi_squared_quantile(freedom, _CLUSTERED):
+            effect = max(effect, found)
+        strayed = strayed[: len(strayed) // 2 * 2]
+        strayed = strayed[0::2] + strayed[1::2]
+    return effect
+
+
+def _chi_squared_quantile(freedom: float, z: float) -> float:
+    """Wilson and Hilferty's approximation, 1931."""
+    spread = 2 / (9 * freedom)
+    return freedom * float((1 - spread + z * math.sqrt(spread)) ** 3)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from housing_core.api.spec import Thresholds
 from housing_core.api.status import DriftAlert
-from housing_core.drift_report import FeatureDrift, Rule, shortened
+from housing_core.drift_report import FeatureDrift, Performance, Rule, Score, shortened
 from housing_monitoring.alerts import ClassDrift
 
 
@@ -23,14 +23,20 @@ class Verdict:
 def decide(
     features: list[FeatureDrift],
     classes: ClassDrift | None,
+    performance: Performance,
     alerts: list[DriftAlert],
     thresholds: Thresholds,
 ) -> Verdict:
-    """Drift when PSI or prediction drift is over its threshold, or High alerts are enough.
+    """Drift when one of the rules holds.
+
+    They are those of seed 5.5 and 5.3: PSI or prediction drift over its threshold, enough High
+    alerts, the accuracy on labelled predictions too far below the holdout's; and, only where the
+    spec sets a threshold, the estimated accuracy.
 
     Args:
         features: as measured.
         classes: as measured; None where there is no reference for them.
+        performance: as measured.
         alerts: `alerts.find_alerts` of them.
         thresholds: of the spec.
 
@@ -40,6 +46,8 @@ def decide(
         _by_features(features, high, thresholds),
         _by_classes(classes, high, thresholds),
         _by_alerts(high, thresholds),
+        _by_accuracy(performance, high, thresholds),
+        *_by_estimate(performance, high, thresholds),
     ]
     drift = any(rule.holds for rule in rules)
     return Verdict("Drift" if drift else "Stable", "; ".join(rule.text for rule in rules), rules)
@@ -91,6 +99,41 @@ def _by_alerts(high: list[DriftAlert], thresholds: Thresholds) -> Rule:
         holds=enough,
         text=f"high-severity alerts {len(high)} {'>=' if enough else '<'} {needed}",
     )
+
+
+def _by_accuracy(performance: Performance, high: list[DriftAlert], thresholds: Thresholds) -> Rule:
+    rule = Rule(
+        name="AccuracyDrop",
+        threshold=thresholds.accuracy_drop,
+        holds=any(alert.name == "AccuracyDrop" for alert in high),
+        text="accuracy not compared, as the profile has none",
+    )
+    labels, needed = performance.labels, performance.labels_needed
+    if labels < needed:
+        text = f"accuracy not judged by {labels:,} labels, {needed:,} are needed"
+        return rule.model_copy(update={"text": text})
+    return _dropped(rule, "accuracy", performance.accuracy)
+
+
+def _by_estimate(
+    performance: Performance, high: list[DriftAlert], thresholds: Thresholds
+) -> list[Rule]:
+    if thresholds.estimated_accuracy_drop is None:
+        return []
+    rule = Rule(
+        name="EstimatedAccuracyDrop",
+        threshold=thresholds.estimated_accuracy_drop,
+        holds=any(alert.name == "EstimatedAccuracyDrop" for alert in high),
+        text="accuracy not estimated, as the profile has no calibration",
+    )
+    return [_dropped(rule, "estimated accuracy", performance.estimated_accuracy)]
+
+
+def _dropped(rule: Rule, what: str, score: Score | None) -> Rule:
+    if score is None or score.drop is None or score.drop_lower is None:
+        return rule
+    noise = score.drop - score.drop_lower
+    return _measured(rule, f"drop of the {what} to {score.value:.3f}", score.drop, noise)
 
 
 def _measured(rule: Rule, what: str, value: float, noise: float) -> Rule:

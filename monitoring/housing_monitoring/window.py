@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+import polars as pl
 from numpy.typing import NDArray
 
 from housing_core import prediction_log as log
 from housing_core import storage
-from housing_core.cleaning import CleaningRules
-from housing_monitoring.columns import Column, categorical_column, numeric_column
-from housing_monitoring.compaction import current_files
+from housing_monitoring.columns import categorical_column, numeric_column
+from housing_monitoring.identity import digest, identities
 from housing_monitoring.log_files import (
-    IDENTITY,
+    CHUNK_ROWS,
+    PREDICTIONS,
+    READERS,
+    WHOLE_FILE_BYTES,
     NotOfTheLogError,
-    feature_field,
-    read_rows,
-    rows_schema,
+    Stretch,
+    list_hours,
+    read_columns,
+    read_features,
 )
+from housing_monitoring.performance import CONFIDENCE_BINS
+from housing_monitoring.profile import Profile
+from housing_monitoring.tally import NumberTally, Tally, blocks_of, tally_of
 
 TRACK = "production"
 
-READERS = 8
-"""Files that are fetched at a time: the log of a busy hour is many small ones."""
+OF_VERSION = "of model version "
+"""How the reason of rows of another version begins, in `Window.skipped_rows`."""
 
 CLOCK_DISAGREEMENT = timedelta(hours=1)
 """How far ahead of this clock rows are looked for, so that they can be counted and named."""
@@ -43,10 +48,12 @@ class Window:
         rows: number of judged rows.
         digest: equal for equal sets of judged rows.
         start, end: times of the oldest and the newest judged row; None when there is none.
-        features: typed columns by name.
-        classes: rows of each predicted class.
+        features: what is kept of each feature's values, by name.
+        classes: int64, (blocks,), rows of each predicted class.
+        confidences: int64, (blocks, CONFIDENCE_BINS), rows by the largest probability.
         skipped_files: files that were not read → why.
         skipped_rows: why rows were not judged → how many.
+        messages: what a person should know of the rows.
 
     """
 
@@ -54,25 +61,48 @@ class Window:
     digest: str
     start: datetime | None
     end: datetime | None
-    features: dict[str, Column]
-    classes: dict[str, int]
+    features: dict[str, Tally]
+    classes: dict[str, NDArray[np.int64]]
+    confidences: NDArray[np.int64]
     skipped_files: dict[str, str] = field(default_factory=dict)
     skipped_rows: dict[str, int] = field(default_factory=dict)
+    messages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one file gives: rows to judge, or why it gives none, and why rows were left out."""
+    """Of the rows of one stretch, what tells them apart; feature values are read later.
 
-    rows: pa.Table | None = None
+    Attributes:
+        judged: bool, (rows,); which rows are of the window.
+        identities, times, classes, confidences: (judged rows,).
+
+    """
+
+    stretch: Stretch
+    judged: NDArray[np.bool_]
+    identities: NDArray[np.uint64]
+    times: NDArray[np.int64]
+    classes: pl.Series
+    confidences: NDArray[np.uint8]
+
+
+@dataclass(slots=True)
+class _Read:
+    """What one file gives: parts, or why it gives none, and why rows were left out."""
+
+    parts: list[_Part] = field(default_factory=list)
     not_read: str = ""
     left_out: Counter[str] = field(default_factory=Counter)
 
 
 def read_window(
-    uri: str, model: str, version: str, rules: CleaningRules, *, start: datetime, now: datetime
+    uri: str, model: str, version: str, profile: Profile | None, *, start: datetime, now: datetime
 ) -> Window:
     """Read the rows that production answered with one version, start <= time <= now.
+
+    The log is read twice: first what tells rows apart, then the features of those that count, a
+    chunk at a time. So 10,000,000 rows need no more memory than their numbers and times.
 
     Half-written, foreign and corrupt files are skipped and named. Rows of other versions and
     tracks, rows that are later than now and rows that were logged twice are counted.
@@ -81,7 +111,7 @@ def read_window(
         uri: of the prediction log.
         model: `<namespace>.<name>`.
         version: version number of the registered model.
-        rules: of the model; they say which columns there are, and how each is read.
+        profile: of the version; None when it has none, and its features are not read.
         start: oldest time, aware.
         now: newest time, aware.
 
@@ -89,104 +119,248 @@ def read_window(
         StorageError: when the log cannot be listed or read.
 
     """
-    skipped_files: dict[str, str] = {}
-    skipped_rows: Counter[str] = Counter()
-    names = [*rules.numbers, *rules.texts]
-    tables = [rows_schema(names).empty_table()]
-
-    def part_of(file: storage.DataFile) -> _Part:
+    hours = list_hours(uri, "predictions", model, start, now + CLOCK_DISAGREEMENT)
+    files = [file for hour in hours for file in hour]
+    spoiled: dict[storage.DataFile, str] = {}
+    while True:
         try:
-            rows = read_rows(file, names)
-        except NotOfTheLogError as error:
-            return _Part(not_read=str(error))
-        return _judged(rows, version, start, now)
+            return _window(files, spoiled, version, profile, (start, now))
+        except _SpoiledError as error:
+            # Only now is it known that these rows cannot be judged, and other bins may be due.
+            spoiled |= error.files
 
-    files = _files(uri, model, start, now)
+
+class _SpoiledError(Exception):
+    """Files whose rows can be told apart, and whose features cannot be read."""
+
+    def __init__(self, files: dict[storage.DataFile, str]) -> None:
+        super().__init__(f"{len(files)} files")
+        self.files = files
+
+
+def _window(
+    files: list[storage.DataFile],
+    spoiled: dict[storage.DataFile, str],
+    version: str,
+    profile: Profile | None,
+    span: tuple[datetime, datetime],
+) -> Window:
+    skipped_files: dict[str, str] = {file.uri: why for file, why in spoiled.items()}
+    skipped_rows: Counter[str] = Counter()
+    parts: list[_Part] = []
+    left = [file for file in files if file not in spoiled]
     with ThreadPoolExecutor(READERS) as pool:
-        for file, part in zip(files, pool.map(part_of, files), strict=True):
-            skipped_rows.update(part.left_out)
-            if part.rows is None:
-                skipped_files[file.uri] = part.not_read
-            else:
-                tables.append(part.rows)
-    rows = pa.concat_tables(tables).combine_chunks()
-    unique = _unique(rows)
-    if twice := len(rows) - len(unique):
+        for file, read in zip(left, pool.map(lambda f: _read(f, version, span), left), strict=True):
+            skipped_rows.update(read.left_out)
+            if read.not_read:
+                skipped_files[file.uri] = read.not_read
+            parts += read.parts
+    parts, twice = _unique(parts)
+    if twice:
         skipped_rows["logged twice"] = twice
+    times = np.concatenate([part.times for part in parts] or [np.zeros(0, np.int64)])
+    numbers = np.concatenate([part.identities for part in parts] or [np.zeros(0, np.uint64)])
+    blocks = _blocks(times)
+    features, messages = _features(parts, blocks, profile)
     return Window(
-        rows=len(unique),
-        digest=_digest(unique),
-        start=_time(pc.min(unique[log.TIME])),
-        end=_time(pc.max(unique[log.TIME])),
-        features=_features(unique, rules),
-        classes=_counts(unique[log.PREDICTED_CLASS]),
+        rows=len(times),
+        digest=digest(numbers),
+        start=_time(times.min()) if len(times) else None,
+        end=_time(times.max()) if len(times) else None,
+        features=features,
+        classes=_classes(parts, blocks),
+        confidences=_confidences(parts, blocks),
         skipped_files=skipped_files,
         skipped_rows=dict(sorted(skipped_rows.items())),
+        messages=tuple(messages),
     )
 
 
-def _files(uri: str, model: str, start: datetime, now: datetime) -> list[storage.DataFile]:
-    root = storage.locate(uri)
-    folders = log.partitions("predictions", model, start, now + CLOCK_DISAGREEMENT)
-    return [file for folder in folders for file in current_files(root.child(folder))]
-
-
-def _judged(table: pa.Table, version: str, start: datetime, now: datetime) -> _Part:
-    left_out: Counter[str] = Counter()
-    table = table.filter(pc.greater_equal(table[log.TIME], _moment(start)))
-    later = pc.greater(table[log.TIME], _moment(now))
-    left_out["later than now"] = pc.sum(later).as_py() or 0
-    table = table.filter(pc.invert(later))
-    for name, wanted in ((log.MODEL_VERSION, version), (log.TRACK, TRACK)):
-        for value, rows in _counts(table[name]).items():
-            if value != wanted:
-                left_out[f"of {name.replace('_', ' ')} {value}"] = rows
-        table = table.filter(pc.equal(table[name], wanted))
-    return _Part(rows=table, left_out=+left_out)
-
-
-def _unique(table: pa.Table) -> pa.Table:
-    """Each (request id, row) once: the first that was read."""
-    position = "position"
-    numbered = table.select(IDENTITY).append_column(position, pa.array(np.arange(len(table))))
-    first = numbered.group_by(IDENTITY).aggregate([(position, "min")])[f"{position}_min"]
-    return table.take(first.take(pc.sort_indices(first)))
-
-
-def _digest(table: pa.Table) -> str:
-    identity = table.select(IDENTITY).sort_by([(name, "ascending") for name in IDENTITY])
-    digest = hashlib.sha256()
-    for request, row in zip(*(identity[name].to_pylist() for name in IDENTITY), strict=True):
-        digest.update(f"{request}\t{row}\n".encode())
-    return digest.hexdigest()
-
-
-def _features(table: pa.Table, rules: CleaningRules) -> dict[str, Column]:
-    columns: dict[str, Column] = {}
-    for name, rule in rules.numbers.items():
-        texts, codes = _encoded(table[feature_field(name)])
-        columns[name] = numeric_column(name, texts, codes, rule, rules.missing_words)
-    for name in rules.texts:
-        texts, codes = _encoded(table[feature_field(name)])
-        columns[name] = categorical_column(name, texts, codes, rules.missing_words)
-    return columns
-
-
-def _encoded(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
-    """Distinct values, and for each row the position of its value, -1 where it is null."""
-    encoded = column.combine_chunks().dictionary_encode()
-    codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-    return encoded.dictionary.to_pylist(), codes.astype(np.int64)
-
-
-def _counts(column: pa.ChunkedArray) -> dict[str, int]:
-    return {entry["values"]: entry["counts"] for entry in pc.value_counts(column).to_pylist()}
-
-
-def _moment(time: datetime) -> pa.Scalar:
-    return pa.scalar(time.astimezone(UTC), pa.timestamp("us", tz="UTC"))
-
-
-def _time(scalar: pa.Scalar) -> datetime | None:
-    found: datetime | None = scalar.as_py()
+def _read(file: storage.DataFile, version: str, span: tuple[datetime, datetime]) -> _Read:
+    found = _Read()
+    try:
+        for stretch, rows in read_columns(file, PREDICTIONS):
+            found.parts.append(_judged(stretch, rows, found.left_out, version, span))
+    except NotOfTheLogError as error:
+        return _Read(not_read=str(error))
     return found
+
+
+def _judged(
+    stretch: Stretch,
+    rows: pl.DataFrame,
+    left_out: Counter[str],
+    version: str,
+    span: tuple[datetime, datetime],
+) -> _Part:
+    start, now = span
+    judged = rows[log.TIME] >= start
+    later = rows[log.TIME] > now
+    left_out["later than now"] += int(later.sum())
+    judged = judged & ~later
+    for name, wanted, reason in (
+        (log.MODEL_VERSION, version, OF_VERSION),
+        (log.TRACK, TRACK, "of track "),
+    ):
+        others = rows.filter(judged & (rows[name] != wanted))[name]
+        for value, count in others.value_counts().iter_rows():
+            left_out[f"{reason}{value}"] += count
+        judged = judged & (rows[name] == wanted)
+    left_out += Counter()  # drops zeros
+    kept = rows if judged.all() else rows.filter(judged)
+    confidence = kept[log.PROBABILITIES].list.max().fill_null(0.0).to_numpy()
+    bins = np.clip(confidence * CONFIDENCE_BINS, 0, CONFIDENCE_BINS - 1)
+    return _Part(
+        stretch=stretch,
+        judged=judged.to_numpy(),
+        identities=identities(kept),
+        times=kept[log.TIME].to_physical().to_numpy(),
+        classes=kept[log.PREDICTED_CLASS].cast(pl.Categorical),
+        confidences=np.nan_to_num(bins).astype(np.uint8),
+    )
+
+
+def _unique(parts: list[_Part]) -> tuple[list[_Part], int]:
+    """Each row once, where it was read first; and how many were left out for that."""
+    numbers = np.concatenate([part.identities for part in parts] or [np.zeros(0, np.uint64)])
+    ordered = np.sort(numbers)
+    twice = int(np.count_nonzero(ordered[1:] == ordered[:-1]))
+    if not twice:
+        return parts, 0
+    first = np.zeros(len(numbers), np.bool_)
+    first[np.unique(numbers, return_index=True)[1]] = True
+    ends = np.cumsum([len(part.identities) for part in parts])
+    return [
+        _with(part, keep) for part, keep in zip(parts, np.split(first, ends[:-1]), strict=True)
+    ], twice
+
+
+def _with(part: _Part, keep: NDArray[np.bool_]) -> _Part:
+    judged = part.judged.copy()
+    judged[judged] = keep
+    return _Part(
+        part.stretch,
+        judged,
+        part.identities[keep],
+        part.times[keep],
+        part.classes.filter(pl.Series(keep)),
+        part.confidences[keep],
+    )
+
+
+def _blocks(times: NDArray[np.int64]) -> NDArray[np.int32]:
+    """The block of each row: rows that came together share one, and all are of one size."""
+    rows = len(times)
+    blocks = np.zeros(rows, np.int32)
+    if rows:
+        # Of the same request they have the same time, and keep the order of the file.
+        blocks[np.argsort(times, kind="stable")] = np.arange(rows) * blocks_of(rows) // rows
+    return blocks
+
+
+def _classes(parts: list[_Part], blocks: NDArray[np.int32]) -> dict[str, NDArray[np.int64]]:
+    size = blocks_of(len(blocks))
+    classes: dict[str, NDArray[np.int64]] = {}
+    for part, inside in _aligned(parts, blocks):
+        for name in part.classes.unique().cast(pl.String).sort():
+            rows = inside[(part.classes == name).to_numpy()]
+            counts = np.bincount(rows, minlength=size)
+            classes[name] = classes[name] + counts if name in classes else counts
+    return classes
+
+
+def _confidences(parts: list[_Part], blocks: NDArray[np.int32]) -> NDArray[np.int64]:
+    counts = np.zeros((blocks_of(len(blocks)), CONFIDENCE_BINS), np.int64)
+    for part, inside in _aligned(parts, blocks):
+        cells = inside.astype(np.int64) * CONFIDENCE_BINS + part.confidences
+        counts += np.bincount(cells, minlength=counts.size).reshape(counts.shape)
+    return counts
+
+
+def _aligned(
+    parts: list[_Part], blocks: NDArray[np.int32]
+) -> Iterator[tuple[_Part, NDArray[np.int32]]]:
+    end = 0
+    for part in parts:
+        start, end = end, end + len(part.times)
+        if end > start:
+            yield part, blocks[start:end]
+
+
+def _features(
+    parts: list[_Part],
+    blocks: NDArray[np.int32],
+    profile: Profile | None,
+) -> tuple[dict[str, Tally], list[str]]:
+    """What is kept of each feature that has a profile, and which have none."""
+    if profile is None or len(blocks) == 0:
+        return {}, []
+    rules, messages = profile.rules, []
+    tallies: dict[str, Tally] = {}
+    for name in (*rules.numbers, *rules.texts):
+        reference = profile.reference.features.get(name)
+        if reference is None:
+            messages.append(f"{name} has no reference profile, so it was not compared")
+        elif (reference.kind == "Numeric") != (name in rules.numbers):
+            messages.append(
+                f"{name}: the reference profile is {reference.kind}, the cleaning rules say otherwise"
+            )
+        else:
+            tallies[name] = tally_of(reference, len(blocks))
+    spoiled: dict[storage.DataFile, str] = {}
+    for chunk in _chunks(_aligned(parts, blocks)):
+        try:
+            texts = _texts([part for part, _ in chunk], list(tallies))
+        except NotOfTheLogError:
+            spoiled |= _spoiled([part for part, _ in chunk], list(tallies))
+            continue
+        inside = np.concatenate([rows for _, rows in chunk])
+        for name, tally in tallies.items():
+            if isinstance(tally, NumberTally):
+                rule = rules.numbers[name]
+                tally.add(numeric_column(name, texts[name], rule, rules.missing_words), inside)
+            else:
+                tally.add(categorical_column(name, texts[name], rules.missing_words), inside)
+    if spoiled:
+        raise _SpoiledError(spoiled)
+    return tallies, messages
+
+
+def _chunks(
+    aligned: Iterable[tuple[_Part, NDArray[np.int32]]],
+) -> Iterator[list[tuple[_Part, NDArray[np.int32]]]]:
+    """Parts whose features are read together: many small files, or one stretch of a large one."""
+    chunk: list[tuple[_Part, NDArray[np.int32]]] = []
+    size = 0
+    for part, inside in aligned:
+        rows = len(part.judged)
+        if chunk and (size + rows > CHUNK_ROWS or part.stretch.file.size > WHOLE_FILE_BYTES):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append((part, inside))
+        size += rows
+    if chunk:
+        yield chunk
+
+
+def _texts(parts: list[_Part], names: list[str]) -> pl.DataFrame:
+    texts = read_features([part.stretch for part in parts], names)
+    judged = np.concatenate([part.judged for part in parts])
+    if len(texts) != len(judged):
+        raise NotOfTheLogError("changed while the log was read")
+    return texts if judged.all() else texts.filter(pl.Series(judged))
+
+
+def _spoiled(parts: list[_Part], names: list[str]) -> dict[storage.DataFile, str]:
+    """The files among these whose features cannot be read → why."""
+    found = {}
+    for part in parts:
+        try:
+            _texts([part], names)
+        except NotOfTheLogError as error:
+            found[part.stretch.file] = str(error)
+    return found
+
+
+def _time(microseconds: np.int64) -> datetime:
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=int(microseconds))

@@ -9,10 +9,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from housing_core.bundle import CategoricalProfile, FeatureProfile, NumericProfile
+from housing_core.bundle import CategoricalProfile, FeatureProfile, NumericProfile, Reference
 from housing_core.storage import list_files
-from housing_monitoring.comparison import NEW_LABEL, compare
+from housing_monitoring.comparison import compare
+from housing_monitoring.profile import Profile
 from housing_monitoring.statistics import quantile
+from housing_monitoring.tally import NEW_LABEL
 from housing_monitoring.window import Window, read_window
 from housing_serving.log_tables import LogEntry, to_tables
 from housing_training.columns import infer_columns
@@ -79,7 +81,9 @@ def judged(
         path.parent.mkdir(parents=True)
         pq.write_table(table, path)
     start = NOW - timedelta(hours=1)
-    window = read_window(str(folder / "log"), MODEL, "1", rules, start=start, now=NOW)
+    reference = Reference(rows=ROWS, holdout_rows=0, features=profiles, class_shares={}, scores={})
+    profile = Profile(rules, reference)
+    window = read_window(str(folder / "log"), MODEL, "1", profile, start=start, now=NOW)
     return profiles, window
 
 
@@ -95,8 +99,8 @@ def test_every_row_arrives(judged: tuple[dict[str, FeatureProfile], Window]) -> 
 
 def test_every_row_falls_into_its_bin(judged: tuple[dict[str, FeatureProfile], Window]) -> None:
     profiles, window = judged
-    for name, profile in profiles.items():
-        feature = compare(name, profile, window.features[name], quantile(len(profiles)))
+    for name in profiles:
+        feature = compare(name, window.features[name], quantile(len(profiles)))
         certain = [b for b in feature.bins if b.label != NEW_LABEL and "rare" not in b.label]
         assert [b.window for b in certain] == [b.reference for b in certain], name
         assert feature.new_categories == {}, name

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from housing_core.api.spec import Thresholds
-from housing_core.drift_report import FeatureDrift
+from housing_core.drift_report import FeatureDrift, Performance, Score
 from housing_monitoring.alerts import ClassDrift, find_alerts
+from housing_monitoring.performance import CONFIDENCE
 from housing_monitoring.statistics import Divergence, kullback_leibler, quantile
 from housing_monitoring.verdict import decide
 
@@ -58,6 +59,24 @@ def classes(low: int, medium: int, high: int) -> ClassDrift:
 
 
 STEADY = classes(400, 400, 200)
+UNLABELLED = Performance(confidence=CONFIDENCE, labels_needed=100)
+
+
+def score(value: float, drop: float, reach: float) -> Score:
+    """A score that fell by `drop`, which chance explains up to `reach`."""
+    return Score(
+        value=value,
+        lower=value - reach,
+        upper=value + reach,
+        reference=value + drop,
+        drop=drop,
+        drop_lower=drop - reach,
+        drop_upper=drop + reach,
+    )
+
+
+def performance(labels: int = 500, **scores: Score) -> Performance:
+    return UNLABELLED.model_copy(update={"labels": labels, **scores})
 
 
 @pytest.mark.parametrize(
@@ -97,7 +116,7 @@ STEADY = classes(400, 400, 200)
     ],
 )
 def test_what_moved_is_an_alert(feature: FeatureDrift, expected: list[tuple[str, str]]) -> None:
-    found = find_alerts([feature], STEADY, THRESHOLDS, Z)
+    found = find_alerts([feature], STEADY, UNLABELLED, THRESHOLDS, Z)
     assert [(alert.name, alert.severity) for alert in found] == expected
 
 
@@ -116,18 +135,18 @@ def test_what_moved_is_an_alert(feature: FeatureDrift, expected: list[tuple[str,
     ],
 )
 def test_predictions_that_moved_are_alerts(predicted, expected) -> None:
-    found = find_alerts([], predicted, THRESHOLDS, Z)
+    found = find_alerts([], predicted, UNLABELLED, THRESHOLDS, Z)
     assert [(alert.name, alert.severity) for alert in found] == expected
 
 
 def test_an_alert_says_what_it_was_held_against() -> None:
-    (alert,) = find_alerts([number(psi=0.5, psi_noise=0.3)], STEADY, THRESHOLDS, Z)
+    (alert,) = find_alerts([number(psi=0.5, psi_noise=0.3)], STEADY, UNLABELLED, THRESHOLDS, Z)
     assert (alert.feature, alert.value, alert.threshold) == ("area", 0.5, 0.3)
 
 
 def test_names_and_messages_fit_into_the_status() -> None:
     feature = number(psi=3.0).model_copy(update={"name": "x" * 3_000})
-    (alert,) = find_alerts([feature], STEADY, THRESHOLDS, Z)
+    (alert,) = find_alerts([feature], STEADY, UNLABELLED, THRESHOLDS, Z)
     assert alert.feature is not None
     assert len(alert.feature) == len(alert.message) == 1_024
 
@@ -147,8 +166,8 @@ def test_names_and_messages_fit_into_the_status() -> None:
     ],
 )
 def test_the_verdict_follows_the_rule_of_the_seed(features, predicted, verdict) -> None:
-    found = find_alerts(features, predicted, THRESHOLDS, Z)
-    assert decide(features, predicted, found, THRESHOLDS).name == verdict
+    found = find_alerts(features, predicted, UNLABELLED, THRESHOLDS, Z)
+    assert decide(features, predicted, UNLABELLED, found, THRESHOLDS).name == verdict
 
 
 @pytest.mark.parametrize(
@@ -161,22 +180,78 @@ def test_the_verdict_follows_the_rule_of_the_seed(features, predicted, verdict) 
 )
 def test_the_thresholds_are_the_user_s(thresholds: Thresholds, verdict: str) -> None:
     features = [number(psi=0.3)]
-    found = find_alerts(features, STEADY, thresholds, Z)
-    assert decide(features, STEADY, found, thresholds).name == verdict
+    found = find_alerts(features, STEADY, UNLABELLED, thresholds, Z)
+    assert decide(features, STEADY, UNLABELLED, found, thresholds).name == verdict
 
 
 def test_the_reason_holds_the_numbers() -> None:
     features = [number(psi=0.12), category(psi=0.4)]
-    found = find_alerts(features, STEADY, THRESHOLDS, Z)
-    assert decide(features, STEADY, found, THRESHOLDS).reason == (
-        "PSI of district 0.400 > 0.25; prediction drift 0.000 <= 0.15; high-severity alerts 1 < 2"
+    found = find_alerts(features, STEADY, UNLABELLED, THRESHOLDS, Z)
+    assert decide(features, STEADY, UNLABELLED, found, THRESHOLDS).reason == (
+        "PSI of district 0.400 > 0.25; prediction drift 0.000 <= 0.15; high-severity alerts 1 < 2; "
+        "accuracy not judged by 0 labels, 100 are needed"
     )
 
 
 def test_the_reason_tells_when_few_rows_raised_the_limit() -> None:
     features = [number(psi=0.3, psi_noise=0.42)]
-    drift = ClassDrift(Divergence(0.2, 0.0, 0.1), {}, {}, 5_000, 50)
-    assert decide(features, drift, [], THRESHOLDS).reason == (
+    drift = ClassDrift(Divergence(0.2, 0.0, 0.2, 0.1), {}, {}, 5_000, 50)
+    assert decide(features, drift, UNLABELLED, [], THRESHOLDS).reason == (
         "PSI of area 0.300 <= 0.42 (the threshold is 0.25, but chance explains more in so few "
-        "rows); prediction drift 0.200 <= 0.15; high-severity alerts 0 < 2"
+        "rows); prediction drift 0.200 <= 0.15; high-severity alerts 0 < 2; "
+        "accuracy not judged by 0 labels, 100 are needed"
     )
+
+
+BY_ESTIMATE = Thresholds(estimated_accuracy_drop=0.05)
+
+
+@pytest.mark.parametrize(
+    ("measured", "thresholds", "expected"),
+    [
+        (performance(accuracy=score(0.72, 0.06, 0.05)), THRESHOLDS, ("AccuracyDrop", "High")),
+        (performance(accuracy=score(0.72, 0.05, 0.04)), THRESHOLDS, None),
+        (performance(accuracy=score(0.72, 0.06, 0.07)), THRESHOLDS, None),
+        (performance(99, accuracy=score(0.1, 0.7, 0.1)), THRESHOLDS, None),
+        (performance(accuracy=score(0.7, 0.2, 0.1)), Thresholds(accuracy_drop=0.3), None),
+        (performance(macro_f1=score(0.6, 0.2, 0.1)), THRESHOLDS, ("MacroF1Drop", "Medium")),
+        (
+            performance(0, estimated_accuracy=score(0.6, 0.2, 0.1)),
+            THRESHOLDS,
+            ("EstimatedAccuracyDrop", "Medium"),
+        ),
+        (
+            performance(0, estimated_accuracy=score(0.6, 0.2, 0.1)),
+            BY_ESTIMATE,
+            ("EstimatedAccuracyDrop", "High"),
+        ),
+        (performance(0, estimated_accuracy=score(0.75, 0.04, 0.01)), BY_ESTIMATE, None),
+        (performance(accuracy=Score(value=0.1, lower=0, upper=0.2)), THRESHOLDS, None),
+    ],
+)
+def test_a_score_asks_for_retraining_when_it_fell_further_than_threshold_and_chance(
+    measured: Performance, thresholds: Thresholds, expected: tuple[str, str] | None
+) -> None:
+    found = find_alerts([], STEADY, measured, thresholds, Z)
+    assert [(alert.name, alert.severity) for alert in found] == ([expected] if expected else [])
+    verdict = decide([], STEADY, measured, found, thresholds)
+    asked = expected is not None and expected[1] == "High"
+    assert verdict.name == ("Drift" if asked else "Stable")
+    assert [rule.name for rule in verdict.rules if rule.holds] == ([expected[0]] if asked else [])
+
+
+def test_the_reason_names_the_fall_of_the_accuracy() -> None:
+    fell = performance(accuracy=score(0.7, 0.08, 0.06))
+    found = find_alerts([], STEADY, fell, THRESHOLDS, Z)
+    assert decide([], STEADY, fell, found, THRESHOLDS).reason.endswith(
+        "high-severity alerts 1 < 2; drop of the accuracy to 0.700 0.080 > 0.06 (the threshold is "
+        "0.05, but chance explains more in so few rows)"
+    )
+
+
+def test_an_estimate_is_no_rule_unless_the_spec_makes_it_one() -> None:
+    rules = decide([], STEADY, UNLABELLED, [], THRESHOLDS).rules
+    assert "EstimatedAccuracyDrop" not in [rule.name for rule in rules]
+    rule = decide([], STEADY, UNLABELLED, [], BY_ESTIMATE).rules[-1]
+    assert (rule.name, rule.holds, rule.value) == ("EstimatedAccuracyDrop", False, None)
+    assert rule.text == "accuracy not estimated, as the profile has no calibration"

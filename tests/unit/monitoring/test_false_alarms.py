@@ -1,6 +1,7 @@
 """How often windows of held-out Istanbul listings are called drift, and whether Izmir's are."""
 
 from collections import Counter
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -9,12 +10,15 @@ import pytest
 
 from housing_core.api.spec import Dataset, Target, Thresholds
 from housing_core.bundle import NumericProfile
+from housing_core.drift_report import DriftReport
 from housing_core.tasks import MonitoringTask
-from housing_monitoring.columns import CategoricalColumn, Column, NumericColumn
+from housing_monitoring.columns import CategoricalColumn, NumericColumn
+from housing_monitoring.performance import Labelled
 from housing_monitoring.profile import Profile
 from housing_monitoring.report import judge
 from housing_monitoring.window import Window
 from tests.listings import CLASSES, Listings, read_listings, reference_of, rules_of
+from tests.windows import Column, window_of
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 TASK = MonitoringTask(
@@ -32,6 +36,15 @@ TASK = MonitoringTask(
 WINDOWS = 200
 
 
+@dataclass(frozen=True)
+class Sample:
+    columns: dict[str, Column]
+    classes: np.ndarray
+
+    def window(self, profile: Profile) -> Window:
+        return window_of(self.columns, profile.reference.features, self.classes)
+
+
 class Traffic:
     """Listings as typed columns, of which windows are drawn."""
 
@@ -47,12 +60,10 @@ class Traffic:
                 codes, categories = pd.factorize(texts)
                 self.columns[str(name)] = CategoricalColumn(tuple(categories), codes)
 
-    def window(self, rows: int, seed: int) -> Window:
+    def sample(self, rows: int, seed: int) -> Sample:
         chosen = np.random.default_rng(seed).choice(len(self.classes), rows, replace=False)
         features = {name: _rows(column, chosen) for name, column in self.columns.items()}
-        found, counts = np.unique(self.classes[chosen], return_counts=True)
-        classes = dict(zip(found.tolist(), counts.tolist(), strict=True))
-        return Window(rows, str(seed), NOW, NOW, features, classes)
+        return Sample(features, self.classes[chosen])
 
 
 def _rows(column: Column, chosen: np.ndarray) -> Column:
@@ -76,14 +87,18 @@ def profile(istanbul: tuple[Listings, Listings]) -> Profile:
     return Profile(rules_of(istanbul[0]), reference_of(*istanbul))
 
 
-def plain_verdict(window: Window, profile: Profile, every_category: dict[str, Counter]) -> str:
+def verdict_of(sample: Sample, profile: Profile) -> DriftReport:
+    return judge(TASK, profile, sample.window(profile), Labelled.none(), NOW)
+
+
+def plain_verdict(sample: Sample, profile: Profile, every_category: dict[str, Counter]) -> str:
     """Seed 5.5 by the textbook: a bin for every category, 0.0001 for an empty one."""
 
     def shares(rows: list[int]) -> np.ndarray:
         return np.maximum(np.array(rows) / sum(rows), 1e-4)
 
     high = 0
-    for name, column in window.features.items():
+    for name, column in sample.columns.items():
         reference = profile.reference.features[name]
         if isinstance(column, NumericColumn) and isinstance(reference, NumericProfile):
             present = column.values[~np.isnan(column.values)]
@@ -97,7 +112,7 @@ def plain_verdict(window: Window, profile: Profile, every_category: dict[str, Co
         w, r = shares(list(now)), shares(list(before))
         if ((w - r) * np.log(w / r)).sum() > TASK.thresholds.psi:
             return "Drift"
-    w = np.array([window.classes.get(name, 0) / window.rows for name in CLASSES])
+    w = np.array([np.mean(sample.classes == name) for name in CLASSES])
     r = np.array([profile.reference.class_shares[name] for name in CLASSES])
     drift = (w * np.log(w / r)).sum() > TASK.thresholds.prediction_drift
     return "Drift" if drift or high >= TASK.thresholds.high_severity_alerts else "Stable"
@@ -114,9 +129,9 @@ def test_held_out_rows_are_never_called_drift_though_the_plain_formulas_call_sma
         if isinstance(column, CategoricalColumn)
     }
     traffic = Traffic(holdout)
-    windows = [traffic.window(rows, seed) for seed in range(WINDOWS)]
-    alarms = sum(judge(TASK, profile, window, NOW).verdict == "Drift" for window in windows)
-    plain = sum(plain_verdict(window, profile, every_category) == "Drift" for window in windows)
+    samples = [traffic.sample(rows, seed) for seed in range(WINDOWS)]
+    alarms = sum(verdict_of(sample, profile).verdict == "Drift" for sample in samples)
+    plain = sum(plain_verdict(sample, profile, every_category) == "Drift" for sample in samples)
     assert (alarms, plain) == (0, plain_alarms)  # as docs/how-to/drift.md says
 
 
@@ -124,6 +139,6 @@ def test_held_out_rows_are_never_called_drift_though_the_plain_formulas_call_sma
 def test_another_city_is_drift_every_time(rows: int, profile: Profile) -> None:
     traffic = Traffic(read_listings("izmir"))
     for seed in range(20):
-        report = judge(TASK, profile, traffic.window(rows, seed), NOW)
+        report = verdict_of(traffic.sample(rows, seed), profile)
         assert report.verdict == "Drift"
         assert {"PSI", "NewCategories"} <= {alert.name for alert in report.alerts}

@@ -1,6 +1,5 @@
 """The window is read from real files; a local folder stands for every kind of storage."""
 
-import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from housing_core import prediction_log as log
+from housing_core.bundle import CategoricalProfile, NumericProfile, Reference
 from housing_core.cleaning import CleaningRules, NumberRule
 from housing_core.storage import StorageError
-from housing_monitoring.columns import CategoricalColumn, NumericColumn
+from housing_monitoring.profile import Profile
+from housing_monitoring.statistics import Moments
+from housing_monitoring.tally import CategoryTally, NumberTally
 from housing_monitoring.window import Window, read_window
 from tests.prediction_logs import predictions_table, write_predictions, write_table
 
@@ -26,21 +28,37 @@ def ago(**duration: float) -> datetime:
     return NOW - timedelta(**duration)
 
 
+def profile(rules: CleaningRules = RULES) -> Profile:
+    """One to which every category is new, so that all of them are counted by name."""
+    area = NumericProfile(
+        rows=1, missing=0, edges=[], counts=[1], mean=0, std=1, skewness=0, minimum=0, maximum=1e9
+    )
+    district = CategoricalProfile(rows=1, missing=0, counts={}, cardinality=0)
+    features = {**dict.fromkeys(rules.numbers, area), **dict.fromkeys(rules.texts, district)}
+    return Profile(
+        rules, Reference(rows=1, holdout_rows=0, features=features, class_shares={}, scores={})
+    )
+
+
 def read(root: Path, *, rules: CleaningRules = RULES, now: datetime = NOW) -> Window:
     start = now - timedelta(hours=24)
-    return read_window(str(root), MODEL, "1", rules, start=start, now=now)
+    return read_window(str(root), MODEL, "1", profile(rules), start=start, now=now)
 
 
-def numbers(window: Window, name: str) -> list[float]:
-    column = window.features[name]
-    assert isinstance(column, NumericColumn)
-    return column.values.tolist()
+def numbers(window: Window, name: str) -> Moments:
+    tally = window.features[name]
+    assert isinstance(tally, NumberTally)
+    return tally.found
 
 
 def categories(window: Window, name: str) -> dict[str, int]:
-    column = window.features[name]
-    assert isinstance(column, CategoricalColumn)
-    return column.counts()
+    tally = window.features[name]
+    assert isinstance(tally, CategoryTally)
+    return tally.new
+
+
+def classes(window: Window) -> dict[str, int]:
+    return {name: int(rows.sum()) for name, rows in window.classes.items()}
 
 
 def test_rows_come_typed_and_cleaned(tmp_path: Path) -> None:
@@ -48,9 +66,10 @@ def test_rows_come_typed_and_cleaned(tmp_path: Path) -> None:
     write_predictions(tmp_path, MODEL, ROWS[:1], ago(minutes=1), classes=["Low"])
     window = read(tmp_path)
     assert window.rows == 3
-    assert numbers(window, "area") == [85.0, 120.0, 85.0]
+    assert numbers(window, "area").rows == 3
+    assert numbers(window, "area").mean == pytest.approx((85 + 120 + 85) / 3)
     assert categories(window, "ilçe") == {"Kadıköy": 2, "Şile": 1}
-    assert window.classes == {"Low": 2, "High": 1}
+    assert classes(window) == {"Low": 2, "High": 1}
     assert (window.start, window.end) == (ago(hours=3), ago(minutes=1))
     assert (window.skipped_files, window.skipped_rows) == ({}, {})
 
@@ -62,7 +81,7 @@ def test_a_log_without_files_is_an_empty_window(tmp_path: Path, make_folder: boo
         (root / log.partition("predictions", MODEL, NOW)).mkdir(parents=True)
     window = read(root)
     assert (window.rows, window.start, window.end) == (0, None, None)
-    assert len(numbers(window, "area")) == 0
+    assert window.features == {}
 
 
 def test_rows_outside_the_window_s_time_are_not_in_it(tmp_path: Path) -> None:
@@ -165,10 +184,10 @@ def _of_another_kind(path: Path) -> None:
         (_truncated, "corrupt"),
         (_spoiled, "corrupt"),
         (_emptied, "corrupt"),
-        (_foreign, "has no column class, features, model_version"),
+        (_foreign, "lacks a column"),
         (_of_other_types, "corrupt or foreign"),
-        (_without_ids, "'request_id' with null values"),
-        (_without_struct, "no struct in column features"),
+        (_without_ids, "rows without request_id"),
+        (_without_struct, "corrupt or foreign"),
         (_renamed, "is being written"),
         (_of_another_kind, "does not end in .parquet"),
     ],
@@ -193,7 +212,7 @@ def test_a_file_without_rows_is_no_trouble(tmp_path: Path) -> None:
 def test_a_column_that_vanished_is_missing(tmp_path: Path) -> None:
     write_predictions(tmp_path, MODEL, [{"ilçe": "Şile"}, {"ilçe": None}], ago(hours=1))
     window = read(tmp_path)
-    assert all(math.isnan(value) for value in numbers(window, "area"))
+    assert numbers(window, "area").rows == 0
     assert categories(window, "ilçe") == {"Şile": 1}
 
 
@@ -215,8 +234,8 @@ def test_columns_may_carry_the_log_s_own_names(tmp_path: Path) -> None:
     write_predictions(tmp_path, MODEL, rows, ago(hours=1), classes=["Low"])
     rules = CleaningRules(numbers={"time": NumberRule()}, texts=("class", "row"))
     window = read(tmp_path, rules=rules)
-    assert (categories(window, "class"), numbers(window, "time")) == ({"A": 1}, [3.0])
-    assert window.classes == {"Low": 1}
+    assert (categories(window, "class"), numbers(window, "time").mean) == ({"A": 1}, 3.0)
+    assert classes(window) == {"Low": 1}
 
 
 def test_a_log_that_cannot_be_read_is_no_empty_window(tmp_path: Path) -> None:
@@ -226,4 +245,4 @@ def test_a_log_that_cannot_be_read_is_no_empty_window(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="cannot be listed"):
         read(tmp_path)
     with pytest.raises(StorageError, match="not known"):
-        read_window("ftp://log/here", MODEL, "1", RULES, start=ago(hours=1), now=NOW)
+        read_window("ftp://log/here", MODEL, "1", profile(), start=ago(hours=1), now=NOW)

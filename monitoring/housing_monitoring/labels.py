@@ -1,0 +1,237 @@
+"""Ground truth: the prices that came to `/feedback`, joined with what was predicted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from housing_core import prediction_log as log
+from housing_core import storage
+from housing_monitoring.identity import digest, identities
+from housing_monitoring.log_files import (
+    FEEDBACK,
+    PREDICTIONS,
+    READERS,
+    NotOfTheLogError,
+    list_hours,
+    read_columns,
+)
+from housing_monitoring.performance import Labelled
+from housing_monitoring.profile import Profile
+from housing_monitoring.window import CLOCK_DISAGREEMENT, TRACK
+
+MOST_LABELS = 1_000_000
+"""The newest labels that are joined: more would say no more of the accuracy."""
+
+MOST_PREDICTIONS = 50_000_000
+"""Predictions that are looked through for them, the newest first."""
+
+UNKNOWN = "for no prediction in the evaluation window"
+
+_ANSWERS = {
+    name: PREDICTIONS[name]
+    for name in (
+        *(log.REQUEST_ID, log.ROW, log.TIME),
+        *(log.MODEL_VERSION, log.TRACK, log.PREDICTED_CLASS),
+    )
+}
+
+
+@dataclass(slots=True)
+class _Labels:
+    """The labels that are looked for, each (request id, row) once, in the order of its number."""
+
+    identities: NDArray[np.uint64]
+    prices: NDArray[np.float64]
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+def read_labelled(
+    uri: str, model: str, version: str, profile: Profile, *, start: datetime, now: datetime
+) -> Labelled:
+    """The predictions of a version, start <= time <= now, whose true price is known.
+
+    Labels may come days after the prediction, so both are looked for in the whole evaluation
+    window. What is read is bounded: without labels no prediction is read, predictions are read
+    from the newest back until every label has found its own, and `MOST_LABELS` and
+    `MOST_PREDICTIONS` end it; a message says so. Of two labels for one prediction the later counts,
+    whether the clocks of pods agree or not: a label may seem older than its prediction.
+
+    Args:
+        uri: of the prediction log.
+        model: `<namespace>.<name>`.
+        version: version number of the registered model.
+        profile: of the version; its boundaries part the prices.
+        start: oldest time, aware.
+        now: newest time, aware.
+
+    Raises:
+        StorageError: when the log cannot be listed or read.
+
+    """
+    messages: list[str] = []
+    unread: dict[str, str] = {}
+    labels = _read_labels(uri, model, (start, now), messages, unread)
+    left = np.ones(len(labels.identities), np.bool_)
+    search = _Search(labels, version, profile.classes, left, unread)
+    looked_at = 0
+    if left.any():
+        hours = list(list_hours(uri, "predictions", model, start, now + CLOCK_DISAGREEMENT))
+        for files in reversed(hours):
+            looked_at += search.look_in(files)
+            if not left.any():
+                break
+            if looked_at > MOST_PREDICTIONS:
+                messages.append(
+                    f"{looked_at:,} predictions were looked through for labels; older ones were not"
+                )
+                break
+        labels.skipped[UNKNOWN] += int(left.sum())
+    if unread:
+        name, why = next(iter(unread.items()))
+        messages.append(
+            f"{len(unread):,} files were left out of the evaluation, the first is {name}: it {why}"
+        )
+    return _labelled(search, profile.boundaries, messages)
+
+
+def _read_labels(
+    uri: str,
+    model: str,
+    span: tuple[datetime, datetime],
+    messages: list[str],
+    unread: dict[str, str],
+) -> _Labels:
+    start, now = span
+    skipped: Counter[str] = Counter()
+    kept: list[tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.float64]]] = []
+    count = 0
+    for files in reversed(
+        list(list_hours(uri, "feedback", model, start, now + CLOCK_DISAGREEMENT))
+    ):
+        for rows in _rows_of(files, FEEDBACK, unread):
+            later = rows[log.TIME] > now
+            skipped["later than now"] += int(later.sum())
+            priced = rows[log.PRICE].is_finite() & (rows[log.PRICE] > 0)
+            skipped["with no price above zero"] += int((~later & ~priced).sum())
+            good = rows.filter(~later & priced & (rows[log.TIME] >= start))
+            times, prices = good[log.TIME].to_physical().to_numpy(), good[log.PRICE].to_numpy()
+            kept.append((identities(good), times, prices))
+            count += len(good)
+        if count >= MOST_LABELS:
+            messages.append(f"the newest {count:,} labels were read; older ones were not")
+            break
+    if count == 0:
+        return _Labels(np.zeros(0, np.uint64), np.zeros(0), +skipped)
+    numbers, times, prices = (np.concatenate(column) for column in zip(*kept, strict=True))
+    # By number, then time, then price: which of two equal times counts must not be up to chance.
+    order = np.lexsort((prices, times, numbers))
+    numbers = numbers[order]
+    last = np.append(numbers[1:] != numbers[:-1], True)
+    skipped["replaced by a later label"] += int((~last).sum())
+    return _Labels(numbers[last], prices[order][last], +skipped)
+
+
+@dataclass(slots=True)
+class _Search:
+    """The search for the predictions that have a label.
+
+    Attributes:
+        version, classes: of the judged version.
+        left: bool, (labels,); those without a prediction yet.
+        unread: files that could not be read → why.
+        positions, times, predicted: of the found ones: which label, when and what was answered.
+
+    """
+
+    labels: _Labels
+    version: str
+    classes: list[str]
+    left: NDArray[np.bool_]
+    unread: dict[str, str]
+    positions: list[NDArray[np.int64]] = field(default_factory=list)
+    times: list[NDArray[np.int64]] = field(default_factory=list)
+    predicted: list[NDArray[np.int64]] = field(default_factory=list)
+
+    def look_in(self, files: list[storage.DataFile]) -> int:
+        """Look through some files; returns how many predictions they hold."""
+        tables = _rows_of(files, _ANSWERS, self.unread)
+        for rows in tables:
+            self._match(rows)
+        return sum(len(rows) for rows in tables)
+
+    def _match(self, rows: pl.DataFrame) -> None:
+        wanted, skipped = self.labels.identities, self.labels.skipped
+        numbers = identities(rows)
+        positions = np.searchsorted(wanted, numbers)
+        positions[positions == len(wanted)] = 0
+        where = np.flatnonzero((wanted[positions] == numbers) & self.left[positions])
+        # A prediction that was logged twice is one.
+        _, first = np.unique(positions[where], return_index=True)
+        where = where[first]
+        self.left[positions[where]] = False
+        matched = rows[where]
+        asked = (matched[log.MODEL_VERSION] == self.version) & (matched[log.TRACK] == TRACK)
+        skipped["for predictions of another version or track"] += int((~asked).sum())
+        predicted = matched[log.PREDICTED_CLASS].replace_strict(
+            {name: number for number, name in enumerate(self.classes)},
+            default=-1,
+            return_dtype=pl.Int64,
+        )
+        known = asked & (predicted >= 0)
+        skipped["for predictions of a class that the version does not have"] += int(
+            (asked & ~known).sum()
+        )
+        mask = known.to_numpy()
+        self.positions.append(positions[where][mask])
+        self.times.append(matched[log.TIME].to_physical().to_numpy()[mask])
+        self.predicted.append(predicted.to_numpy()[mask])
+
+
+def _rows_of(
+    files: list[storage.DataFile], columns: dict[str, pl.DataType], unread: dict[str, str]
+) -> list[pl.DataFrame]:
+    """Rows of the files that can be read; the others go into `unread`, with the reason."""
+
+    def rows(file: storage.DataFile) -> list[pl.DataFrame] | str:
+        try:
+            return [found for _, found in read_columns(file, columns)]
+        except NotOfTheLogError as error:
+            return str(error)
+
+    tables = []
+    with ThreadPoolExecutor(READERS) as pool:
+        for file, found in zip(files, pool.map(rows, files), strict=True):
+            if isinstance(found, str):
+                unread[file.uri] = found
+            else:
+                tables += found
+    return tables
+
+
+def _labelled(search: _Search, boundaries: list[float], messages: list[str]) -> Labelled:
+    labels = search.labels
+    skipped = dict(sorted((+labels.skipped).items()))
+    if not any(len(positions) for positions in search.positions):
+        return replace(Labelled.none(), skipped=skipped, messages=tuple(messages))
+    positions, times, predicted = (
+        np.concatenate(column) for column in (search.positions, search.times, search.predicted)
+    )
+    order = np.argsort(times, kind="stable")
+    positions = positions[order]
+    prices = labels.prices[positions]
+    return Labelled(
+        # A price equal to a boundary belongs to the class above it.
+        truth=np.searchsorted(np.asarray(boundaries), prices, side="right"),
+        predicted=predicted[order],
+        times=times[order],
+        digest=digest(labels.identities[positions] ^ prices.view(np.uint64)),
+        skipped=skipped,
+        messages=tuple(messages),
+    )
