@@ -5,12 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from tests.cluster_client import Cluster
 from tests.diagnosis import diagnose
 from tests.operator_release import install_operator
+from tests.prometheus_server import PrometheusServer, watching_cluster
 
 STARTED = datetime.now(UTC).replace(microsecond=0)
 
@@ -29,6 +31,13 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     cluster.create_namespace(name)
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def prometheus(installed_operator: Cluster, tmp_path: Path) -> Iterator[PrometheusServer]:
+    """A real Prometheus that watches the cluster from before the test to its end."""
+    with watching_cluster(installed_operator, tmp_path) as server:
+        yield server
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -10,9 +12,11 @@ import pytest
 
 from housing_core.drift_report import HTML_FILE
 from tests.browser import browser, open_artifact, visit
-from tests.cluster_client import Cluster, condition_of
+from tests.cluster_client import ROOT, Cluster, condition_of
+from tests.dashboards import panel_queries
 from tests.load import SteadyLoad
 from tests.operator_release import RELEASE, SYSTEM_NAMESPACE
+from tests.prometheus_server import PrometheusServer
 from tests.story import ISTANBUL, IZMIR, TARGET, Story, listings, to_csv, without_price
 
 pytestmark = pytest.mark.timeout(2400)
@@ -62,12 +66,13 @@ def page_in_mlflow(cluster: Cluster, run_id: str) -> str:
 
 
 def test_from_listings_to_production_and_back_through_drift(
-    installed_operator: Cluster, namespace: str
+    installed_operator: Cluster, namespace: str, prometheus: PrometheusServer
 ) -> None:
     cluster = installed_operator
     story = Story(
         cluster, namespace, spec={"retraining": {"cooldown": "10s"}, "monitoring": {"window": "2h"}}
     )
+    story.take_feedback()
     learnable, held_back = izmir_parts()
 
     # Listings of Istanbul → version 1 in production.
@@ -92,6 +97,7 @@ def test_from_listings_to_production_and_back_through_drift(
         without_price(listings(ISTANBUL)[::140]),
     )
     before = story.send(without_price(held_back))
+    story.tell_prices(before, [row[TARGET] for row in held_back])
     time.sleep(LOG_FLUSH_SECONDS)
     report = story.watch_drift_now()
     assert report["verdict"] == "Drift", report
@@ -142,3 +148,45 @@ def test_from_listings_to_production_and_back_through_drift(
         "NoNewData",
     ):
         assert reason in reasons
+
+    # What was seen on the way, and what a person is told to do.
+    every_panel_shows_data(prometheus, namespace, story.name)
+    alerts_fired(
+        prometheus, namespace, story.name, {"HousingModelDrift", "HousingRetrainingBlocked"}
+    )
+    commands_of_the_runbooks_work(cluster, namespace, story.name)
+
+
+def every_panel_shows_data(prometheus: PrometheusServer, namespace: str, model: str) -> None:
+    queries = list(panel_queries(namespace, model, rate_interval="1m"))
+    empty = [query for query in queries if not prometheus.shows(query.expression)]
+    assert len(queries) > 60
+    assert not empty
+
+
+def alerts_fired(
+    prometheus: PrometheusServer, namespace: str, model: str, expected: set[str]
+) -> None:
+    selector = f'alertstate="firing",namespace="{namespace}",model="{model}"'
+    fired = {one["metric"]["alertname"] for one in prometheus.series(f"ALERTS{{{selector}}}")}
+    print(f"alerts that fired: {sorted(fired)}")
+    assert expected <= fired
+
+
+def commands_of_the_runbooks_work(cluster: Cluster, namespace: str, model: str) -> None:
+    """Each command under `See it`, run as it stands with the two variables set."""
+    pages = sorted((ROOT / "docs" / "runbooks").glob("Housing*.md"))
+    for page in pages:
+        section = page.read_text().partition("\n## See it\n")[2].partition("\n## ")[0]
+        blocks = re.findall(r"^```\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+        assert blocks, page.name
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", "".join(blocks)],
+            env={**cluster.environment, "NAMESPACE": namespace, "MODEL": model},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, f"{page.name}: {done.stderr}"
+        assert done.stdout.strip(), page.name
