@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import functools
 import logging
 import os
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -25,8 +21,8 @@ from starlette.types import ASGIApp
 
 from housing_core import __version__
 from housing_core.tasks import ServingTask
+from housing_serving.batching import Batcher
 from housing_serving.feedback import FeedbackMetrics, feedback_tables
-from housing_serving.listings import check_content_type
 from housing_serving.loader import ModelLoader
 from housing_serving.log_writer import PredictionLog
 from housing_serving.metrics import Metrics
@@ -36,17 +32,18 @@ from housing_serving.policy import PolicyFile
 from housing_serving.predictor import Predictor
 from housing_serving.problems import Problem
 from housing_serving.readiness import Readiness, health, readiness
-from housing_serving.request_bodies import SMALL_BYTES, RequestBodies
-from housing_serving.request_context import PREDICT_PATH, RequestContext
+from housing_serving.request_bodies import RequestBodies
+from housing_serving.request_context import RequestContext
 from housing_serving.routes.batch import batch_routes
 from housing_serving.routes.explain import explain_routes
 from housing_serving.routes.feedback import feedback_routes
 from housing_serving.routes.model import model_routes
 from housing_serving.routes.open_inference import open_inference_routes
+from housing_serving.routes.predict import Shortcut, predict_routes, responder
 from housing_serving.source import ModelSource
 from housing_serving.tracing import Tracing
+from housing_serving.work_queue import WorkQueue
 
-THREADS = 2
 LOG_CLOSE_SECONDS = 8.0
 
 NO_TELEMETRY: TelemetryConfig = {
@@ -81,11 +78,16 @@ class Service:
     predictor: Predictor
     feedback: PredictionLog
     tracing: Tracing | None = None
-    pool: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(THREADS, thread_name_prefix="predict")
-    )
-    bodies: RequestBodies = field(default_factory=RequestBodies)
     draining: bool = False
+    bodies: RequestBodies = field(init=False)
+    batcher: Batcher = field(init=False)
+    queue: WorkQueue = field(init=False)
+
+    def __post_init__(self) -> None:
+        metrics = self.metrics
+        self.bodies = RequestBodies(refused=lambda: metrics.count_rejected("bodies_full"))
+        self.batcher = Batcher(self.predictor, self.metrics)
+        self.queue = WorkQueue(self.metrics)
 
     @classmethod
     def for_task(cls, task: ServingTask) -> Service:
@@ -125,10 +127,13 @@ class Service:
         *args: Parameters.args,
         **kwargs: Parameters.kwargs,
     ) -> Result:
-        """Run what takes longer than a few rows do in the pool, so that others are answered."""
-        context = contextvars.copy_context()  # what is logged there names the request
-        call = functools.partial(context.run, function, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self.pool, call)
+        """Run what takes longer than a few rows do in a thread, so that others are answered.
+
+        Raises:
+            Problem: 503 when too many calls wait, or this one takes too long.
+
+        """
+        return await self.queue.run(function, *args, **kwargs)
 
     @asynccontextmanager
     async def lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
@@ -138,7 +143,7 @@ class Service:
         self.feedback.start()
         yield
         self.loader.stop()
-        await asyncio.to_thread(self.pool.shutdown)
+        await asyncio.to_thread(self.queue.shutdown)
         await asyncio.gather(
             *(asyncio.to_thread(log.close, LOG_CLOSE_SECONDS) for log in (self.log, self.feedback))
         )
@@ -158,6 +163,8 @@ def create_app(service: Service) -> ASGIApp:
         lifespan=service.lifespan,
         telemetry=NO_TELEMETRY,
     )
+    respond = responder(service)
+    app.include_router(predict_routes(respond))
     _add_routes(app, service)
     app.include_router(model_routes(task, lambda: service.loader.serving))
     app.include_router(batch_routes(service))
@@ -166,24 +173,12 @@ def create_app(service: Service) -> ASGIApp:
     app.include_router(open_inference_routes(service))
     _add_error_handlers(app)
     _describe(app, service)
-    return RequestContext(app, service.metrics, lambda: service.draining, service.tracing)
+    shortcut = Shortcut(app, respond, _explain_error)
+    return RequestContext(shortcut, service.metrics, lambda: service.draining, service.tracing)
 
 
 def _add_routes(app: FastAPI, service: Service) -> None:
     task, loader = service.task, service.loader
-
-    @app.post(PREDICT_PATH, summary="Classify one listing or many", tags=["predictions"])
-    async def predict(request: Request) -> Response:
-        received = datetime.now(UTC)
-        check_content_type(request.headers.get("content-type"))
-        async with service.bodies.read(request) as body:
-            arguments = (body, request.state.request_id, received)
-            if len(body) <= SMALL_BYTES:
-                # Handing over to a thread costs more than a few rows do.
-                content = service.predictor.answer(*arguments)
-            else:
-                content = await service.run(service.predictor.answer, *arguments)
-        return Response(content, media_type="application/json")
 
     @app.get("/health", summary="What answers, and from where", tags=["health"])
     async def report_health() -> Response:
@@ -207,31 +202,25 @@ def _add_routes(app: FastAPI, service: Service) -> None:
 
 
 def _add_error_handlers(app: FastAPI) -> None:
-    @app.exception_handler(Problem)
-    async def problem(request: Request, error: Problem) -> Response:
+    for kind in (Problem, HTTPException, Exception):
+        app.add_exception_handler(kind, _explain_error)
+
+
+async def _explain_error(request: Request, error: Exception) -> Response:
+    """A problem document for whatever ended a request."""
+    about = {"method": request.method, "path": request.url.path}
+    if isinstance(error, Problem):
+        problem = error
         if error.status < 500:  # under too much load, lines about it would add to it
-            logger.info(
-                "refused: %s",
-                error.detail,
-                extra={"method": request.method, "path": request.url.path, "status": error.status},
-            )
-        return error.to_response(request.state.request_id)
-
-    @app.exception_handler(HTTPException)
-    async def http_error(request: Request, error: HTTPException) -> Response:
+            logger.info("refused: %s", error.detail, extra={**about, "status": error.status})
+    elif isinstance(error, HTTPException):
         detail = f"{request.method} {request.url.path}: see /docs for what there is"
-        made = Problem(error.status_code, None, detail, headers=error.headers)
-        return made.to_response(request.state.request_id)
-
-    @app.exception_handler(Exception)
-    async def bug(request: Request, error: Exception) -> Response:
-        logger.error(
-            "a request failed",
-            exc_info=error,
-            extra={"method": request.method, "path": request.url.path},
-        )
+        problem = Problem(error.status_code, None, detail, headers=error.headers)
+    else:
+        logger.error("a request failed", exc_info=error, extra=about)
         detail = "this is a fault of the server; its log has more under this request's id"
-        return Problem(500, None, detail).to_response(request.state.request_id)
+        problem = Problem(500, None, detail)
+    return problem.to_response(request.state.request_id)
 
 
 def _describe(app: FastAPI, service: Service) -> None:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from housing_core.bundle import BundleError, Schema
 from housing_core.cleaning import (
-    MISSING_TEXT,
     BadValueError,
     NumberRule,
     clean_number,
@@ -23,6 +22,10 @@ Inputs = dict[str, NDArray[Any]]
 
 REPORTED_ERRORS = 10
 """Most bad values that one answer lists."""
+
+REMEMBERED_VALUES = 4_096
+REMEMBERED_LENGTH = 100
+"""Texts of a column, and characters of one: a stranger may send any number of any length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,48 @@ class BadListingsError(ValueError):
         super().__init__(f"{len(self.fields)} bad values")
 
 
-@dataclass(frozen=True, slots=True)
 class _Column:
-    input_name: str
-    name: str
-    rule: NumberRule | None
+    """Cleans the values of one column, and remembers what the last texts came to.
+
+    Listings say the same few things again and again; looking up is ten times as fast as cleaning.
+    """
+
+    def __init__(
+        self, input_name: str, name: str, rule: NumberRule | None, missing_words: Sequence[str]
+    ) -> None:
+        self.input_name = input_name
+        self.name = name
+        self.is_number = rule is not None
+        self._rule = rule
+        self._missing_words = missing_words
+        self._seen: dict[str | None, float | str] = {}
+
+    def clean(self, rows: Sequence[Listing]) -> list[float | str]:
+        """The typed value of each row.
+
+        Raises:
+            BadValueError: for the first value that the column cannot take.
+
+        """
+        name, seen = self.name, self._seen
+        cleaned = []
+        for row in rows:
+            value = row.get(name)
+            # 1, 1.0 and true are one key of a dictionary, and not one category.
+            known = seen.get(value) if value is None or value.__class__ is str else None
+            cleaned.append(self._learn(value) if known is None else known)
+        return cleaned
+
+    def _learn(self, value: object) -> float | str:
+        if self._rule is not None:
+            cleaned: float | str = clean_number(self.name, value, self._rule, self._missing_words)
+        else:
+            cleaned = clean_text(self.name, value, self._missing_words)
+        if value is None or (isinstance(value, str) and len(value) <= REMEMBERED_LENGTH):
+            if len(self._seen) >= REMEMBERED_VALUES:
+                self._seen.clear()
+            self._seen[value] = cleaned
+        return cleaned
 
 
 class Encoder:
@@ -74,12 +114,12 @@ class Encoder:
             known = rules.numbers if column.kind == "Numeric" else rules.texts
             if column.name not in known:
                 raise BundleError(f"schema.json: column {column.name!r} has no cleaning rule")
-        self._missing_words = rules.missing_words
         self._columns = [
             _Column(
                 Schema.input_name(position),
                 column.name,
                 rules.numbers[column.name] if column.kind == "Numeric" else None,
+                rules.missing_words,
             )
             for position, column in enumerate(schema.columns)
         ]
@@ -104,23 +144,21 @@ class Encoder:
                 [BadField(i, None, list(rows[i])[:5], expected) for i in strangers]
             )
         try:
-            return {column.input_name: self._array(column, rows) for column in self._columns}
+            cleaned = {column.input_name: column.clean(rows) for column in self._columns}
         except BadValueError:
             raise BadListingsError(self._bad_fields(rows)) from None
+        # Two arrays and their parts are made in less time than one array for each column.
+        numbers = [c.input_name for c in self._columns if c.is_number]
+        texts = [c.input_name for c in self._columns if not c.is_number]
+        inputs: Inputs = {}
+        for names, kind in ((numbers, np.float32), (texts, object)):
+            values = np.array([cleaned[name] for name in names], kind)
+            inputs.update(zip(names, values.reshape(len(names), len(rows), 1), strict=True))
+        return inputs
 
     def ignored_fields(self, rows: Sequence[Listing]) -> list[str]:
         """Names of fields that are no column, sorted."""
         return sorted({name for row in rows for name in row.keys() - self._known})
-
-    def _array(self, column: _Column, rows: Sequence[Listing]) -> NDArray[Any]:
-        name, rule, words = column.name, column.rule, self._missing_words
-        if rule is not None:
-            numbers = [clean_number(name, row.get(name), rule, words) for row in rows]
-            return np.array(numbers, dtype=np.float32).reshape(-1, 1)
-        texts = [
-            clean_text(name, row[name], words) if name in row else MISSING_TEXT for row in rows
-        ]
-        return np.array(texts, dtype=object).reshape(-1, 1)
 
     def _bad_fields(self, rows: Sequence[Listing]) -> list[BadField]:
         """The slow way, taken only when something is wrong: value by value."""
@@ -128,7 +166,7 @@ class Encoder:
         for column in self._columns:
             for i, row in enumerate(rows):
                 try:
-                    self._array(column, [row])
+                    column.clean([row])
                 except BadValueError as error:
                     found.append(BadField(i, column.name, error.value, error.expected))
         return found

@@ -21,7 +21,7 @@ def check_content_type(content_type: str | None) -> None:
         Problem: 415; a missing declaration is taken to be JSON.
 
     """
-    if not content_type:
+    if not content_type or content_type == "application/json":
         return
     media_type, _, parameters = content_type.lower().partition(";")
     media_type = media_type.strip()

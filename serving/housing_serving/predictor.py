@@ -32,6 +32,14 @@ class Received:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The listings of one request to `/predict`."""
+
+    rows: Sequence[Listing]
+    received: Received
+
+
 class Predictor:
     """Classifies listings, counts them and hands them to the prediction log; any thread may ask."""
 
@@ -54,31 +62,62 @@ class Predictor:
         self._metrics = metrics
         self._log = log
 
-    def answer(self, body: bytes, request_id: str, received: datetime) -> bytes:
-        """Classify the listings of a request body.
+    def question(self, body: bytes, received: Received) -> Question:
+        """Read the listings of a request body.
 
-        Args:
-            received: when the request came in, UTC.
+        Raises:
+            Problem: for whatever is wrong with the body.
+
+        """
+        return Question(parse(body, self._task.max_rows), received)
+
+    def answer(self, question: Question) -> bytes:
+        """Classify the listings of one request.
 
         Returns:
             The JSON of an `Answer`.
 
         Raises:
-            Problem: for whatever is wrong with the body, or when no model is loaded.
+            Problem: 422 for a value that its column cannot take, 503 when no model is loaded.
+
+        """
+        try:
+            return self.answer_all([question])[0]
+        except BadListingsError as error:
+            raise bad_listings(error.fields) from error
+
+    def answer_all(self, questions: Sequence[Question]) -> list[bytes]:
+        """Classify the listings of several requests at once.
+
+        Returns:
+            The JSON of an `Answer` to each.
+
+        Raises:
+            BadListingsError: when one of them has a value that its column cannot take; nothing is
+                counted then.
+            Problem: 503 when no model is loaded.
 
         """
         serving, model = self.model()
-        rows = parse(body, self._task.max_rows)
-        predictions = self.classify(model, rows, Received(request_id, received, len(body)))
-        return write_answer(
-            request_id=request_id,
-            model_name=self._task.model_name,
-            model=model,
-            track=self._task.track,
-            serving_from=serving.level,
-            ignored_fields=model.encoder.ignored_fields(rows),
-            predictions=predictions,
-        )
+        predictions = model.predict([row for question in questions for row in question.rows])
+        answers = []
+        end = 0
+        for question in questions:
+            start, end = end, end + len(question.rows)
+            own = predictions.part(start, end)
+            self._settle(model, question.rows, question.received, own)
+            answers.append(
+                write_answer(
+                    request_id=question.received.request_id,
+                    model_name=self._task.model_name,
+                    model=model,
+                    track=self._task.track,
+                    serving_from=serving.level,
+                    ignored_fields=model.encoder.ignored_fields(question.rows),
+                    predictions=own,
+                )
+            )
+        return answers
 
     def model(self) -> tuple[Serving, Model]:
         """What answers at this moment, and its model.
@@ -112,6 +151,18 @@ class Predictor:
             predictions = model.predict(rows)
         except BadListingsError as error:
             raise bad_listings(error.fields) from error
+        self._settle(model, rows, received, predictions, positions)
+        return predictions
+
+    def _settle(
+        self,
+        model: Model,
+        rows: Sequence[Listing],
+        received: Received,
+        predictions: Predictions,
+        positions: Sequence[int] | None = None,
+    ) -> None:
+        """Count what was answered and hand it to the log."""
         classes = model.schema.classes
         self._metrics.count_predictions(classes, predictions.labels, predictions.probabilities)
         self._log(
@@ -128,4 +179,3 @@ class Predictor:
                 positions=positions,
             )
         )
-        return predictions

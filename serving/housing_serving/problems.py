@@ -64,7 +64,7 @@ _TITLES = {
     "too-large": "The request is too large",
     "unsupported-media-type": "The body must be JSON",
     "no-model": "No model is loaded",
-    "busy": "Too many large requests at a time",
+    "busy": "Too many requests at a time",
     "invalid-file": "The file cannot be read",
     "not-acceptable": "The answer has other formats",
     "invalid-inference": "The request is none of the Open Inference Protocol",
@@ -136,6 +136,20 @@ def busy() -> Problem:
     return _unavailable(
         "busy",
         "too many large requests are under way: "
+        f"try again in {RETRY_SECONDS} seconds, or send fewer listings at a time",
+    )
+
+
+def queue_full() -> Problem:
+    """As many requests wait as can be answered in good time."""
+    return _unavailable("busy", f"too many requests wait: try again in {RETRY_SECONDS} seconds")
+
+
+def too_slow(seconds: float) -> Problem:
+    """An answer that would come too late to be of use."""
+    return _unavailable(
+        "busy",
+        f"the answer was not ready after {seconds:g} seconds: "
         f"try again in {RETRY_SECONDS} seconds, or send fewer listings at a time",
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from starlette.requests import ClientDisconnect, Request
@@ -20,8 +20,18 @@ HELD_LIMIT_BYTES = 64 * 1024**2
 class RequestBodies:
     """The larger bodies that are being read or wait for a thread; for use on the event loop only."""
 
-    def __init__(self, limit_bytes: int = HELD_LIMIT_BYTES) -> None:
+    def __init__(
+        self, limit_bytes: int = HELD_LIMIT_BYTES, refused: Callable[[], None] = lambda: None
+    ) -> None:
+        """Nothing is held yet.
+
+        Args:
+            limit_bytes: most that may be held.
+            refused: told of each body that there is no room for.
+
+        """
         self._limit = limit_bytes
+        self._refused = refused
         self._held = 0
 
     @asynccontextmanager
@@ -45,6 +55,7 @@ class RequestBodies:
                 if len(body) > SMALL_BYTES:
                     grown = len(body) - held
                     if self._held + grown > self._limit:
+                        self._refused()
                         raise busy()
                     self._held += grown
                     held += grown

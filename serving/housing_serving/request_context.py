@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 import time
-import uuid
 from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from housing_serving.metrics import Metrics
 from housing_serving.request_log import RequestIds, current_request
-from housing_serving.trace_context import TRACEPARENT_HEADER, TraceContext, continue_trace
+from housing_serving.trace_context import (
+    TRACEPARENT_HEADER,
+    TraceContext,
+    continue_trace,
+    random_id,
+)
 from housing_serving.tracing import Tracing
 
 REQUEST_ID_HEADER = "x-request-id"
@@ -109,4 +113,4 @@ def _identify(scope: Scope) -> tuple[str, TraceContext]:
             traceparents.append(value.decode("latin-1"))
     # Two of them are as good as none: nothing says which is meant.
     trace = continue_trace(traceparents[0] if len(traceparents) == 1 else None)
-    return request_id or uuid.uuid4().hex, trace
+    return request_id or random_id(32), trace

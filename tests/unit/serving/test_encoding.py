@@ -7,6 +7,7 @@ import pytest
 
 from housing_core.bundle import BundleError, ColumnSchema, Schema
 from housing_core.cleaning import CleaningRules
+from housing_serving import encoding
 from housing_serving.encoding import REPORTED_ERRORS, BadListingsError, Encoder
 from housing_serving.model import Model
 
@@ -23,6 +24,17 @@ def test_columns_become_one_array_each_in_the_order_of_the_schema(model: Model) 
     assert inputs["column_0"].tolist() == [[1250.5], [1.0]]
     assert inputs["column_1"].tolist() == [[3.0], [4.0]]
     assert inputs["column_2"].tolist() == [["Kadıköy"], ["34"]]
+
+
+def test_what_was_seen_before_is_cleaned_the_same_and_only_the_last_are_remembered(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoding, "REMEMBERED_VALUES", 3)
+    values = [" Kadıköy ", "1", 1, 1.0, True, None, "x" * 1000, *map(str, range(10)), "1", "-"]
+    rows = [{"rooms": 1, "ilçe": value} for value in values]
+    expected = ["Kadıköy", "1", "1", "1", "true", "", "x" * 1000, *map(str, range(10)), "1", ""]
+    for _ in range(2):
+        assert model.encoder.encode(rows)["column_2"].ravel().tolist() == expected
 
 
 @pytest.mark.parametrize("missing", [{}, {"area": None, "ilçe": None}, {"area": "n/a", "ilçe": ""}])

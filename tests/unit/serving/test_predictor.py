@@ -10,11 +10,15 @@ from housing_core.tasks import ServingTask
 from housing_serving.answer import Answer
 from housing_serving.log_tables import LogEntry
 from housing_serving.metrics import Metrics
-from housing_serving.predictor import Predictor
+from housing_serving.predictor import Predictor, Received
 from housing_serving.problems import Problem
 from housing_serving.readiness import Serving
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
+
+
+def _answer(predictor: Predictor, body: bytes) -> bytes:
+    return predictor.answer(predictor.question(body, Received("id-1", NOW, len(body))))
 
 
 @pytest.fixture
@@ -36,7 +40,7 @@ def predictor(
 
 def test_the_answer_says_class_boundaries_and_where_it_comes_from(predictor: Predictor) -> None:
     body = '{"area": "120 m2", "ilçe": "Kadıköy", "Note": "sea view"}'.encode()
-    content = predictor.answer(body, "id-1", NOW)
+    content = _answer(predictor, body)
     assert json.loads(content) == {
         "requestId": "id-1",
         "modelName": "tests.tiny",
@@ -58,14 +62,14 @@ def test_the_answer_says_class_boundaries_and_where_it_comes_from(predictor: Pre
 
 def test_many_listings_are_answered_in_their_order(predictor: Predictor) -> None:
     body = '[{"rooms": 1}, {"rooms": 5}, {"area": 120, "ilçe": "Kadıköy"}]'.encode()
-    answer = Answer.model_validate_json(predictor.answer(body, "id-1", NOW))
+    answer = Answer.model_validate_json(_answer(predictor, body))
     assert [prediction.class_ for prediction in answer.predictions] == ["Low", "Medium", "High"]
 
 
 def test_an_answered_request_is_counted_and_logged_as_it_came(
     predictor: Predictor, metrics: Metrics, entries: list[LogEntry]
 ) -> None:
-    predictor.answer(b'[{"rooms": "1", "Note": 3}, {"rooms": 5}]', "id-1", NOW)
+    _answer(predictor, b'[{"rooms": "1", "Note": 3}, {"rooms": 5}]')
     (entry,) = entries
     assert (entry.request_id, entry.time, entry.version) == ("id-1", NOW, "1")
     assert entry.rows == [{"rooms": "1", "Note": 3}, {"rooms": 5}]
@@ -83,7 +87,7 @@ def test_a_refused_request_is_neither_counted_nor_logged(
     predictor: Predictor, metrics: Metrics, entries: list[LogEntry], body: bytes
 ) -> None:
     with pytest.raises(Problem):
-        predictor.answer(body, "id-1", NOW)
+        _answer(predictor, body)
     assert entries == []
     assert metrics.registry.get_sample_value("housing_request_rows_count") == 0
 
@@ -91,6 +95,6 @@ def test_a_refused_request_is_neither_counted_nor_logged(
 def test_without_a_model_the_answer_is_503(task: ServingTask, metrics: Metrics) -> None:
     predictor = Predictor(task, Serving, metrics, lambda _: None)
     with pytest.raises(Problem) as caught:
-        predictor.answer(b"{}", "id-1", NOW)
+        _answer(predictor, b"{}")
     assert caught.value.status == 503
     assert caught.value.detail.startswith("no model is loaded yet")

@@ -1,0 +1,70 @@
+"""Threads for what takes longer than a few rows do, with a bounded queue and a limit of time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from housing_serving.metrics import Metrics
+from housing_serving.problems import queue_full, too_slow
+
+THREADS = 2
+WAITING_CALLS = 16
+"""Beyond those that run: a large request takes up to a second, and one more would come too late."""
+
+ANSWER_SECONDS = 30.0
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+class WorkQueue:
+    """Runs calls from the event loop in threads of its own."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="predict")
+        self._calls = 0
+
+    async def run(
+        self,
+        function: Callable[Parameters, Result],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> Result:
+        """Wait for a call in a thread.
+
+        Raises:
+            Problem: 503 when too many wait already, or when the result is not there in time; the
+                thread then still ends what it does, and its place in the queue is taken until it has.
+
+        """
+        if self._calls >= THREADS + WAITING_CALLS:
+            self._metrics.count_rejected("queue_full")
+            raise queue_full()
+        context = contextvars.copy_context()  # what is logged there names the request
+        call = functools.partial(context.run, function, *args, **kwargs)
+        loop = asyncio.get_running_loop()
+        self._count(1)
+        running = self._pool.submit(call)
+        running.add_done_callback(lambda _: loop.call_soon_threadsafe(self._count, -1))
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(running), ANSWER_SECONDS)
+        except TimeoutError as error:
+            if running.done() and not running.cancelled():
+                raise  # the call's own
+            self._metrics.count_rejected("timeout")
+            raise too_slow(ANSWER_SECONDS) from error
+
+    def shutdown(self) -> None:
+        """Wait for the calls that run."""
+        self._pool.shutdown()
+
+    def _count(self, change: int) -> None:
+        before = max(0, self._calls - THREADS)
+        self._calls += change
+        self._metrics.queued.inc(max(0, self._calls - THREADS) - before)

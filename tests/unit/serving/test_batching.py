@@ -1,0 +1,103 @@
+"""Small requests that are classified together."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from housing_core.tasks import ServingTask
+from housing_serving.batching import BATCH_ROWS, WAITING_REQUESTS, Batcher
+from housing_serving.log_tables import LogEntry
+from housing_serving.metrics import Metrics
+from housing_serving.predictor import Predictor, Question, Received
+from housing_serving.problems import Problem
+from housing_serving.readiness import Serving
+
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
+LOW, HIGH = {"rooms": 1}, {"area": 120, "ilçe": "Kadıköy"}
+
+
+class Setup:
+    """A batcher, and what its predictor was asked and has logged."""
+
+    def __init__(self, task: ServingTask, serving: Serving) -> None:
+        self.entries: list[LogEntry] = []
+        self.batches: list[int] = []
+        self.metrics = Metrics()
+        self.predictor = Predictor(task, lambda: serving, self.metrics, self.entries.append)
+        answer_all = self.predictor.answer_all
+
+        def counted(questions: list[Question]) -> list[bytes]:
+            self.batches.append(len(questions))
+            return answer_all(questions)
+
+        self.predictor.answer_all = counted  # type: ignore[assignment, method-assign]
+        self.batcher = Batcher(self.predictor, self.metrics)
+
+    def ask(self, *listings: list[dict[str, object]]) -> list[dict[str, object] | BaseException]:
+        """Send requests at once, numbered from 0."""
+
+        async def scenario() -> list[bytes | BaseException]:
+            return await asyncio.gather(
+                *(
+                    self.batcher.answer(Question(rows, Received(str(number), NOW, 10)))
+                    for number, rows in enumerate(listings)
+                ),
+                return_exceptions=True,
+            )
+
+        found = asyncio.run(scenario())
+        return [one if isinstance(one, BaseException) else json.loads(one) for one in found]
+
+
+@pytest.fixture
+def setup(task: ServingTask, serving: Serving) -> Setup:
+    return Setup(task, serving)
+
+
+def test_requests_of_one_moment_are_one_batch_and_each_gets_its_own_answer(setup: Setup) -> None:
+    answers = setup.ask([LOW], [HIGH, LOW], [HIGH])
+    assert setup.batches == [3]
+    found = [
+        (answer["requestId"], [one["class"] for one in answer["predictions"]])  # type: ignore[index, attr-defined]
+        for answer in answers
+    ]
+    assert found == [("0", ["Low"]), ("1", ["High", "Low"]), ("2", ["High"])]
+    assert [(entry.request_id, entry.rows) for entry in setup.entries] == [
+        *(("0", [LOW]), ("1", [HIGH, LOW]), ("2", [HIGH])),
+    ]
+
+
+def test_a_bad_request_leaves_the_others_of_its_batch_unharmed(setup: Setup) -> None:
+    low, bad, high = setup.ask([LOW], [{"area": "large"}], [HIGH])
+    assert isinstance(bad, Problem)
+    assert (bad.status, bad.kind) == (422, "invalid-listings")
+    assert not isinstance(low, BaseException)
+    assert not isinstance(high, BaseException)
+    assert [entry.request_id for entry in setup.entries] == ["0", "2"]
+
+
+def test_a_batch_is_bounded_and_the_rest_follows(setup: Setup) -> None:
+    answers = setup.ask(*[[LOW]] * (BATCH_ROWS + 3))
+    assert setup.batches == [BATCH_ROWS, 3]
+    assert not any(isinstance(answer, BaseException) for answer in answers)
+    assert setup.metrics.registry.get_sample_value("housing_requests_queued") == 0
+
+
+def test_what_would_wait_too_long_is_sent_away(setup: Setup) -> None:
+    answers = setup.ask(*[[LOW]] * (WAITING_REQUESTS + 2))
+    refused = [answer for answer in answers if isinstance(answer, Problem)]
+    assert [(problem.status, problem.kind) for problem in refused] == [(503, "busy")] * 2
+    assert refused[0].headers["Retry-After"] == "5"
+    sample = setup.metrics.registry.get_sample_value
+    assert sample("housing_requests_rejected_total", {"reason": "queue_full"}) == 2
+    assert len(setup.entries) == WAITING_REQUESTS
+
+
+def test_without_a_model_each_gets_503(task: ServingTask) -> None:
+    for answer in Setup(task, Serving()).ask([LOW], [LOW]):
+        assert isinstance(answer, Problem)
+        assert answer.kind == "no-model"

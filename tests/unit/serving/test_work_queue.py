@@ -1,0 +1,72 @@
+"""Threads for what takes long."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from housing_serving import work_queue
+from housing_serving.metrics import Metrics
+from housing_serving.problems import Problem
+from housing_serving.work_queue import THREADS, WAITING_CALLS, WorkQueue
+
+
+def _rejected(metrics: Metrics, reason: str) -> float | None:
+    return metrics.registry.get_sample_value("housing_requests_rejected_total", {"reason": reason})
+
+
+def test_beyond_its_bound_calls_are_refused_until_there_is_room() -> None:
+    metrics = Metrics()
+
+    async def scenario() -> None:
+        queue, go = WorkQueue(metrics), threading.Event()
+        calls = [
+            asyncio.create_task(queue.run(go.wait, 30)) for _ in range(THREADS + WAITING_CALLS)
+        ]
+        await asyncio.sleep(0)
+        sample = metrics.registry.get_sample_value
+        assert sample("housing_requests_queued") == WAITING_CALLS
+        with pytest.raises(Problem) as refused:
+            await queue.run(int)
+        assert (refused.value.status, refused.value.headers["Retry-After"]) == (503, "5")
+        go.set()
+        assert all(await asyncio.gather(*calls))
+        assert await queue.run(int, "3") == 3
+        assert sample("housing_requests_queued") == 0
+        queue.shutdown()
+
+    asyncio.run(scenario())
+    assert _rejected(metrics, "queue_full") == 1
+
+
+def test_a_call_that_takes_too_long_is_given_up_but_keeps_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(work_queue, "ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(work_queue, "WAITING_CALLS", 0)
+    metrics = Metrics()
+
+    async def scenario() -> None:
+        queue, go = WorkQueue(metrics), threading.Event()
+        slow = [asyncio.create_task(queue.run(go.wait, 30)) for _ in range(THREADS)]
+        ended = await asyncio.gather(*slow, return_exceptions=True)
+        assert all(isinstance(one, Problem) and one.status == 503 for one in ended)
+        with pytest.raises(Problem, match="too many requests wait"):
+            await queue.run(int)
+        go.set()
+        queue.shutdown()
+
+    asyncio.run(scenario())
+    assert _rejected(metrics, "timeout") == THREADS
+
+
+def test_an_error_of_the_call_is_passed_on() -> None:
+    async def scenario() -> None:
+        queue = WorkQueue(Metrics())
+        with pytest.raises(ValueError, match="nonsense"):
+            await queue.run(int, "nonsense")
+        queue.shutdown()
+
+    asyncio.run(scenario())
