@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import functools
+import gc
 import os
-import signal
+import shutil
+import socket
 import sys
+import tempfile
+from pathlib import Path
+from typing import NoReturn
+
+from prometheus_client.multiprocess import mark_process_dead
 
 from housing_core import __version__, logs
+from housing_core.bundle import BundleError
 from housing_core.storage import StorageError
 from housing_core.tasks import ENVIRONMENT_VARIABLE, ServingTask, TaskError
 from housing_serving.app import Service
+from housing_serving.loader import load_copy
+from housing_serving.metrics import share_between_workers
+from housing_serving.model import Model
 from housing_serving.request_log import add_request_fields
-from housing_serving.server import build_server
+from housing_serving.server import serve
 from housing_serving.tracing import TracingError
+from housing_serving.workers import Supervisor, listen
 
 # The loader tries again by itself, so that one attempt should end soon.
 MLFLOW_SETTINGS = {
@@ -39,14 +52,55 @@ def main() -> None:
             raise TaskError(f"version {task.version!r} is not a number of a version in MLflow")
         if not os.environ.get("MLFLOW_TRACKING_URI"):
             raise TaskError("MLFLOW_TRACKING_URI is not set: give the MLflow server's address")
-        service = Service.for_task(task)
+        shared = listen(arguments.host, arguments.port)
+        if task.workers == 1:
+            serve(Service.for_task(task), shared)
+        else:
+            sys.exit(supervise(task, shared))
     except (TaskError, StorageError, TracingError) as error:
-        sys.stderr.write(f"housing_serving: {error}\n")
-        sys.exit(os.EX_CONFIG)
-    # uvicorn raises the signal again when it has ended; that is no failure.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))
-    build_server(service, arguments.host, arguments.port).run()
+        _complain(error)
+
+
+def supervise(task: ServingTask, shared: socket.socket) -> int:
+    """Serve with several workers, which share the socket and the pinned version's memory.
+
+    Returns:
+        The exit code.
+
+    """
+    folder = Path(tempfile.mkdtemp(prefix="housing-metrics-"))
+    loaded: list[Model] = []
+
+    def share() -> bool:
+        try:
+            model = load_copy(task)
+        except BundleError:
+            return True  # there is nothing to wait for, and each worker says what is wrong with it
+        if model:
+            loaded.append(model)
+            gc.freeze()  # a collection would write to what is shared
+        return model is not None
+
+    def work(slot: int, replaces: bool) -> None:
+        share_between_workers(folder, slot)
+        try:
+            service = Service.for_task(task, loaded[0] if loaded else None)
+        except (StorageError, TracingError) as error:
+            _complain(error)
+        if replaces:
+            service.metrics.worker_restarts.inc()
+        serve(service, shared)
+
+    try:
+        ended = functools.partial(mark_process_dead, path=str(folder))
+        return Supervisor(task.workers, work=work, share=share, ended=ended).run()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _complain(error: Exception) -> NoReturn:
+    sys.stderr.write(f"housing_serving: {error}\n")
+    sys.exit(os.EX_CONFIG)
 
 
 def _parse_arguments() -> argparse.Namespace:

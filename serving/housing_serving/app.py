@@ -26,6 +26,7 @@ from housing_serving.feedback import FeedbackMetrics, feedback_tables
 from housing_serving.loader import ModelLoader
 from housing_serving.log_writer import PredictionLog
 from housing_serving.metrics import Metrics
+from housing_serving.model import Model
 from housing_serving.model_cache import ModelCache
 from housing_serving.openapi import describe_api
 from housing_serving.policy import PolicyFile
@@ -90,8 +91,11 @@ class Service:
         self.queue = WorkQueue(self.metrics)
 
     @classmethod
-    def for_task(cls, task: ServingTask) -> Service:
+    def for_task(cls, task: ServingTask, preloaded: Model | None = None) -> Service:
         """Put the parts together; nothing runs yet.
+
+        Args:
+            preloaded: the local copy of the pinned version, when it is in memory already.
 
         Raises:
             StorageError: when the prediction log's URI is not one that can be written to.
@@ -105,6 +109,7 @@ class Service:
             policy,
             ModelCache(Path(task.model_cache), task.model_name),
             ModelSource(task.model_name),
+            preloaded=preloaded,
             changed=metrics.show_serving,
         )
         log = PredictionLog(task.log_uri, task.model_name, metrics)

@@ -37,6 +37,39 @@ class _BadDownload:
     until: float
 
 
+def load_copy(task: ServingTask) -> Model | None:
+    """The pinned version from where it needs no MLflow; None when it is not there.
+
+    Raises:
+        BundleError: when what is there is of no use.
+
+    """
+    cache = ModelCache(Path(task.model_cache), task.model_name)
+    return _load_local(cache, BakedModels(Path(task.baked_models), task.model_name), task.version)
+
+
+def _load_local(cache: ModelCache, baked: BakedModels, version: str) -> Model | None:
+    """A version from the cache or from what came with the image; None when neither has it.
+
+    Raises:
+        BundleError: when what is there is of no use.
+
+    """
+    complaints = []
+    places = [("local copy", cache.versions(), cache.copy_of)]
+    places.append(("baked-in model", baked.versions(), baked.bundle_of))
+    for name, versions, folder_of in places:
+        if version not in versions:
+            continue
+        try:
+            return load_model(folder_of(version), version)
+        except BundleError as error:
+            complaints.append(f"the {name} is of no use: {error}")
+    if complaints:
+        raise BundleError("; ".join(complaints))
+    return None
+
+
 class ModelLoader:
     """Runs the fallback chain in a thread of its own; `serving` is what it has come to."""
 
@@ -47,12 +80,14 @@ class ModelLoader:
         cache: ModelCache,
         source: ModelSource,
         *,
+        preloaded: Model | None = None,
         changed: Callable[[Serving, Serving], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take what is needed; nothing is loaded yet.
 
         Args:
+            preloaded: the local copy of the pinned version, when it is in memory already.
             changed: told what answers now, and what did before, after each change.
             clock: seconds from any start; for the delays between downloads of a bad bundle.
 
@@ -62,6 +97,7 @@ class ModelLoader:
         self._cache = cache
         self._baked = BakedModels(Path(task.baked_models), task.model_name)
         self._source = source
+        self._preloaded = preloaded
         self._changed = changed
         self._clock = clock
         self._view: RegistryView | None = None
@@ -163,25 +199,9 @@ class ModelLoader:
         return self._download(version)
 
     def _local(self, version: str) -> Model | None:
-        """A version from the cache or from what came with the image; None when neither has it.
-
-        Raises:
-            BundleError: when what is there is of no use.
-
-        """
-        complaints = []
-        places = [("local copy", self._cache.versions(), self._cache.copy_of)]
-        places.append(("baked-in model", self._baked.versions(), self._baked.bundle_of))
-        for name, versions, folder_of in places:
-            if version not in versions:
-                continue
-            try:
-                return load_model(folder_of(version), version)
-            except BundleError as error:
-                complaints.append(f"the {name} is of no use: {error}")
-        if complaints:
-            raise BundleError("; ".join(complaints))
-        return None
+        if self._preloaded is not None and self._preloaded.version == version:
+            return self._preloaded
+        return _load_local(self._cache, self._baked, version)
 
     def _download(self, version: str) -> Model:
         bad = self._bad_downloads.get(version)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import socket
 import threading
 import time
@@ -88,7 +89,7 @@ class PredictionLog:
         self._metrics = metrics
         self._tables = tables
         started = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-        self._writer = f"{socket.gethostname()}-{started}"
+        self._writer = f"{socket.gethostname()}-{os.getpid()}-{started}"
         self._sequence = 0
         self._lock = threading.Lock()
         self._queue: deque[Entry] = deque()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
+import sys
 import time
 
 import uvicorn
@@ -40,13 +42,14 @@ class DrainingServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def build_server(service: Service, host: str, port: int) -> DrainingServer:
-    """A server for the service; `run()` returns when it has ended."""
+def serve(service: Service, shared: socket.socket) -> None:
+    """Answer what comes in on a listening socket until SIGTERM or SIGINT, then drain."""
+    # uvicorn raises the signal again when it has ended; that is no failure.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
     app: ASGIApp = create_app(service)
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         loop="uvloop",
         http="httptools",
         ws="none",
@@ -58,4 +61,4 @@ def build_server(service: Service, host: str, port: int) -> DrainingServer:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=FINISH_SECONDS,
     )
-    return DrainingServer(config, service)
+    DrainingServer(config, service).run([shared])

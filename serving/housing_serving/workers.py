@@ -1,0 +1,176 @@
+"""Several workers of one pod: they share its socket and, as far as they can, its memory.
+
+The supervisor has no thread of its own and runs nothing but this, so that it can fork at any time.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+LONGEST_RESTART_DELAY_SECONDS = 30.0
+STEADY_SECONDS = 60.0
+"""A worker that lived this long has shown that it works: it is replaced at once."""
+
+STOP_SECONDS = 27.0
+"""For draining and the rest of the log; a pod has 30 s by default."""
+
+SHARE_SECONDS = 20.0
+"""How long the other workers wait for the first to fetch a model that they can share."""
+
+LOOK_SECONDS = 0.2
+BACKLOG = 2048
+
+_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+
+logger = logging.getLogger(__name__)
+
+
+def restart_delay(failures: int) -> float:
+    """Seconds until a worker is replaced, by how often its place was left too early in a row."""
+    return min(0.5 * 2 ** (failures - 1), LONGEST_RESTART_DELAY_SECONDS) if failures else 0.0
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The socket that all workers accept from."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    shared = socket.socket(family)
+    shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    shared.bind((host, port))
+    shared.listen(BACKLOG)
+    shared.set_inheritable(True)
+    return shared
+
+
+@dataclass
+class _Slot:
+    """A worker's place.
+
+    Attributes:
+        pid: of the worker; 0 while there is none.
+        started: when it was started, monotonic; with no worker yet, 0.
+        due: when the next may start, monotonic.
+        failures: workers in a row that ended early.
+
+    """
+
+    pid: int = 0
+    started: float = 0.0
+    due: float = 0.0
+    failures: int = 0
+
+
+class Supervisor:
+    """Keeps workers running until it is told to end."""
+
+    def __init__(
+        self,
+        workers: int,
+        *,
+        work: Callable[[int, bool], None],
+        share: Callable[[], bool],
+        ended: Callable[[int], None],
+    ) -> None:
+        """Take what is needed.
+
+        Args:
+            workers: how many.
+            work: what a worker does until SIGTERM, in a process of its own; it is given its slot,
+                and whether it replaces another.
+            share: loads what the workers can share, here; False while that is not there.
+            ended: told of each slot whose worker has ended.
+
+        """
+        self._slots = [_Slot() for _ in range(workers)]
+        self._work = work
+        self._share = share
+        self._ended = ended
+        self._shared = False
+
+    def run(self) -> int:
+        """Work until SIGTERM or SIGINT, or until a worker finds that its settings are no use.
+
+        Returns:
+            The exit code: 0 when all workers ended well.
+
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        self._shared = self._share()
+        begun = time.monotonic()
+        while True:
+            now = time.monotonic()
+            late = now - begun > SHARE_SECONDS
+            self._shared = self._shared or (not late and self._share())
+            together = self._shared or late
+            for number, slot in enumerate(self._slots):
+                if not slot.pid and slot.due <= now and (together or number == 0):
+                    self._start(number)
+            caught = signal.sigtimedwait(_SIGNALS, LOOK_SECONDS)
+            if caught and caught.si_signo != signal.SIGCHLD:
+                return self._stop(0)
+            if os.EX_CONFIG in self._reap():
+                return self._stop(os.EX_CONFIG)
+
+    def _start(self, number: int) -> None:
+        slot = self._slots[number]
+        replaces = slot.started > 0
+        slot.started = time.monotonic()
+        slot.pid = os.fork()
+        if slot.pid:
+            return
+        code = os.EX_SOFTWARE
+        try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            self._work(number, replaces)
+            code = 0
+        except SystemExit as exit_:
+            code = exit_.code if isinstance(exit_.code, int) else 0
+        except BaseException:
+            logger.exception("worker %d failed", number)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    def _reap(self) -> list[int]:
+        """Exit codes of the workers that have ended; the next of each is due after a delay."""
+        codes = []
+        for number, slot in enumerate(self._slots):
+            if not slot.pid:
+                continue
+            pid, status = os.waitpid(slot.pid, os.WNOHANG)
+            if not pid:
+                continue
+            now = time.monotonic()
+            steady = now - slot.started >= STEADY_SECONDS
+            slot.pid, slot.failures = 0, 0 if steady else slot.failures + 1
+            slot.due = now + restart_delay(slot.failures)
+            codes.append(os.waitstatus_to_exitcode(status))
+            self._ended(number)
+            level = logging.WARNING if codes[-1] else logging.INFO
+            logger.log(level, "worker %d ended with %d", number, codes[-1])
+        return codes
+
+    def _stop(self, code: int) -> int:
+        """End all workers, by force when their time is up."""
+        deadline = time.monotonic() + STOP_SECONDS
+        codes = []
+        self._tell(signal.SIGTERM)
+        while any(slot.pid for slot in self._slots):
+            if time.monotonic() > deadline:
+                logger.error("workers had to be killed")
+                self._tell(signal.SIGKILL)
+            signal.sigtimedwait(_SIGNALS, LOOK_SECONDS)
+            codes += self._reap()
+        return code or max((os.EX_SOFTWARE for ended in codes if ended), default=0)
+
+    def _tell(self, number: signal.Signals) -> None:
+        for slot in self._slots:
+            if slot.pid:
+                os.kill(slot.pid, number)

@@ -1,0 +1,102 @@
+"""The supervisor of several workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from housing_serving.workers import LONGEST_RESTART_DELAY_SECONDS, Supervisor, restart_delay
+
+FORK = get_context("fork")
+
+
+@pytest.mark.parametrize(("failures", "seconds"), [(0, 0), (1, 0.5), (2, 1), (4, 4), (50, 30)])
+def test_a_worker_that_fails_again_and_again_is_replaced_ever_more_slowly(
+    failures: int, seconds: float
+) -> None:
+    assert restart_delay(failures) == seconds <= LONGEST_RESTART_DELAY_SECONDS
+
+
+class Run:
+    """A supervisor in a process of its own, whose workers each write a file."""
+
+    def __init__(self, folder: Path, work: Callable[[int, bool], None]) -> None:
+        self.folder = folder
+        supervisor = Supervisor(
+            2, work=self._noting(work), share=lambda: True, ended=lambda _: None
+        )
+        self.process = FORK.Process(target=lambda: os._exit(supervisor.run()))
+        self.process.start()
+
+    def _noting(self, work: Callable[[int, bool], None]) -> Callable[[int, bool], None]:
+        def noting(slot: int, replaces: bool) -> None:
+            (self.folder / f"{slot}-{os.getpid()}-{replaces}").touch()
+            work(slot, replaces)
+
+        return noting
+
+    def workers(self) -> list[tuple[int, int, bool]]:
+        """(slot, process, whether it replaces another) of all that have begun."""
+        parts = (file.name.split("-") for file in sorted(self.folder.iterdir()))
+        return [(int(slot), int(pid), replaces == "True") for slot, pid, replaces in parts]
+
+    def wait(self, count: int) -> list[tuple[int, int, bool]]:
+        deadline = time.monotonic() + 30
+        while len(self.workers()) < count:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        return self.workers()
+
+    def stop(self) -> int | None:
+        assert self.process.pid
+        os.kill(self.process.pid, signal.SIGTERM)
+        self.process.join(30)
+        return self.process.exitcode
+
+
+def _until_told(_slot: int, _replaces: bool) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    threading.Event().wait(60)
+
+
+def test_a_worker_that_dies_is_replaced_in_its_slot_and_its_sibling_stays(tmp_path: Path) -> None:
+    run = Run(tmp_path, _until_told)
+    first = run.wait(2)
+    assert [(slot, replaces) for slot, _, replaces in first] == [(0, False), (1, False)]
+    os.kill(first[1][1], signal.SIGKILL)
+    third = run.wait(3)
+    assert [(slot, replaces) for slot, _, replaces in third if replaces] == [(1, True)]
+    os.kill(first[0][1], 0)  # still there
+    assert run.stop() == 0
+    for _, pid, _ in third:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_settings_that_are_no_use_end_all_workers_with_the_same_code(tmp_path: Path) -> None:
+    def work(slot: int, replaces: bool) -> None:
+        if slot == 1:
+            raise SystemExit(os.EX_CONFIG)
+        _until_told(slot, replaces)
+
+    run = Run(tmp_path, work)
+    run.process.join(30)
+    assert run.process.exitcode == os.EX_CONFIG
+
+
+def test_a_worker_that_ends_badly_on_sigterm_shows_in_the_exit_code(tmp_path: Path) -> None:
+    def work(_slot: int, _replaces: bool) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(3))
+        threading.Event().wait(60)
+
+    run = Run(tmp_path, work)
+    run.wait(2)
+    time.sleep(0.2)
+    assert run.stop() == os.EX_SOFTWARE
