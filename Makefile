@@ -90,6 +90,19 @@ bench-training: setup ## The default recipe against the seed's on paired splits;
 soak: setup images ## Production under load while its pods are killed, rolled, scaled and evicted (MINUTES=10).
 	@$(BIN)/python -m tests.bench.soak --minutes $(MINUTES)
 
+.PHONY: bench-serving
+bench-serving: setup wrk ## Compare serving with its peers; writes docs/results/serving.md, in about 25 minutes.
+	@$(BIN)/python -m tests.bench.serving --output docs/results/serving.md
+
+.PHONY: bench-serving-quick
+bench-serving-quick: setup wrk ## The same with ours, the empty route and one peer, in minutes; prints the table.
+	@$(BIN)/python -m tests.bench.serving --quick --passes 1 --seconds 4
+
+.PHONY: wrk
+wrk:
+	@command -v wrk >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install --yes --quiet wrk; } \
+	  || { echo "error: wrk is not on PATH: install it (apt-get install wrk)" >&2; exit 1; }
+
 ##@ Cluster
 .PHONY: cluster-up
 cluster-up: ## Find or start a cluster: the present context if tests may use it, else kind, else tests/cluster.

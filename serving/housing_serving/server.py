@@ -12,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from housing_serving.app import Service, create_app
+from housing_serving.connections import protocol_that_counts
 
 DRAIN_SECONDS = 5.0
 """How long new connections are still taken after SIGTERM: until every node's rules have forgotten
@@ -51,7 +52,7 @@ def serve(service: Service, shared: socket.socket) -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=protocol_that_counts(lambda: service.metrics.count_rejected("timeout")),
         ws="none",
         lifespan="on",
         log_config=None,

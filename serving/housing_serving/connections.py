@@ -1,0 +1,133 @@
+"""uvicorn's protocol with limits: to how long a client may take, and how many there are."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+RECEIVE_SECONDS = 20.0
+LEAST_BYTES = 256 * 1024
+"""A request must be complete after so long, or have brought so much, and again, and again: what is
+small comes at once, what is large or streamed may take its time, and trickling holds nothing up."""
+
+SEND_SECONDS = 20.0
+"""In which a client must take the answer that fills its side of the connection."""
+
+MOST_CONNECTIONS = 8_192
+SPARE_FILES = 128
+"""For the model, the log and MLflow."""
+
+_TIMEOUT = orjson.dumps(
+    {
+        "type": "about:blank",
+        "title": "Request Timeout",
+        "status": 408,
+        "detail": f"the request came too slowly: it was not complete after {RECEIVE_SECONDS:g} seconds",
+    }
+)
+_ANSWER = (
+    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/problem+json\r\n"
+    b"connection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(_TIMEOUT), _TIMEOUT)
+)
+
+
+def most_connections() -> int:
+    """What the limit of open files leaves room for."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if files == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return max(1, min(MOST_CONNECTIONS, files - SPARE_FILES))
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Ends connections whose client is too slow; what arrives and leaves at once costs nothing."""
+
+    _limit = most_connections()
+    _receiving = False
+    _received = 0
+    _late: asyncio.TimerHandle | None = None
+
+    def timed_out(self) -> None:
+        """Called for each request that is ended."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, or close it when there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self._limit:
+            transport.abort()
+            return
+        # As long as between two requests.
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop_clock()
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """Note that a request has begun."""
+        self._receiving = True
+        self._received = 0
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        """Note that it is complete."""
+        self._receiving = False
+        super().on_message_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Read; the clock runs while a request is incomplete."""
+        super().data_received(data)
+        self._received += len(data)
+        if not self._receiving:
+            self._stop_clock()
+        elif self._late is None and not self.transport.is_closing():
+            self._late = self.loop.call_later(RECEIVE_SECONDS, self._judge, self._received)
+
+    def pause_writing(self) -> None:
+        """Let the clock run while the client takes nothing."""
+        super().pause_writing()
+        self._stop_clock()
+        self._late = self.loop.call_later(SEND_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Stop it."""
+        self._stop_clock()
+        super().resume_writing()
+
+    def _judge(self, before: int) -> None:
+        """End a request that came too slowly; where this side has stopped reading it is no one's fault."""
+        self._late = None
+        if self.transport.is_closing():
+            return
+        if self.flow.read_paused or self._received - before >= LEAST_BYTES:
+            self._late = self.loop.call_later(RECEIVE_SECONDS, self._judge, self._received)
+            return
+        self.timed_out()
+        cycle: Any = self.cycle
+        if cycle is None or cycle.response_complete or not cycle.response_started:
+            self.transport.write(_ANSWER)
+        self.transport.close()
+
+    def _stop_clock(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+
+def protocol_that_counts(timed_out: Callable[[], None]) -> type[BoundedProtocol]:
+    """The protocol, telling of each request that it ends."""
+
+    class Counting(BoundedProtocol):
+        def timed_out(self) -> None:
+            timed_out()
+
+    return Counting

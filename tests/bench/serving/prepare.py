@@ -1,0 +1,134 @@
+"""What every run of the benchmark needs, made once and kept in the cache: models, rows, answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from imblearn.over_sampling import SMOTE
+
+from housing_core.bundle import read_schema
+from housing_core.registry import Registry
+from tests.integration.training.program import Program, task
+from tests.mlflow_server import MlflowServer
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+LISTINGS = ROOT / "tests" / "data" / "istanbul_emlakjet_2023.csv"
+ROWS = 200
+TRAINING_SECONDS = 900
+CLASS_SHARES = (0.4, 0.8)
+
+
+def cache_folder() -> Path:
+    """The project's cache, as tests/cluster/common.sh has it."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "housing-operator" / "bench-serving"
+
+
+def prepare() -> Path:
+    """Make the folder with bundle, pipeline, rows and expected answers, and return it.
+
+    It is named by what it is made from, so that a change of the recipe makes it anew.
+    """
+    digest = hashlib.sha256(LISTINGS.read_bytes())
+    for source in [*sorted((ROOT / "training").rglob("*.py")), HERE / "apps" / "pipeline.py"]:
+        digest.update(source.read_bytes())
+    folder = cache_folder() / digest.hexdigest()[:16]
+    if not (folder / "done").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _train_ours(folder)
+        _fit_theirs(folder)
+        (folder / "done").touch()
+    return folder
+
+
+def _train_ours(folder: Path) -> None:
+    print("training the bundle", flush=True)
+    server = MlflowServer(folder / "mlflow")
+    server.start()
+    try:
+        given = task(LISTINGS, name="bench", key="bench")
+        given["training"] = {}  # the defaults: 100 trees, grown to their end
+        ended = Program(given, server.url, folder / "training").end(TRAINING_SECONDS)
+        assert ended.code == 0, ended.output
+        os.environ["MLFLOW_TRACKING_URI"] = server.url
+        Registry(server.url).download_bundle("training-test.bench", "1", folder / "bundle")
+    finally:
+        server.stop()
+
+
+def _fit_theirs(folder: Path) -> None:
+    """The same columns, crosses, classes and trees, by stock scikit-learn and imbalanced-learn."""
+    print("fitting the scikit-learn pipeline", flush=True)
+    sys.path.insert(0, str(HERE))
+    from apps.pipeline import make_pipeline
+
+    schema = read_schema(folder / "bundle")
+    kinds: dict[str, list[str]] = {"Numeric": [], "Categorical": [], "HighCardinality": []}
+    for column in schema.columns:
+        kinds[column.kind].append(column.name)
+    inputs = [column.name for column in schema.columns]
+    crosses = [cross.columns for cross in schema.crosses]
+    frame = pd.read_csv(LISTINGS, dtype=str, sep=None, engine="python", encoding="utf-8-sig")
+    frame = frame.drop_duplicates()
+    prices = pd.to_numeric(
+        frame[schema.target].str.replace(r"[^\d]", "", regex=True), errors="coerce"
+    )
+    frame, prices = frame[prices.notna()].reset_index(drop=True), prices[prices.notna()]
+    low, high = np.quantile(prices, CLASS_SHARES)
+    labels = np.digitize(prices, [low, high])
+    pipeline = make_pipeline(
+        kinds["Numeric"], kinds["Categorical"], kinds["HighCardinality"], crosses
+    )
+    features = pipeline["features"].fit_transform(frame[inputs])
+    features, labels = SMOTE(random_state=42).fit_resample(features, labels)
+    pipeline["forest"].fit(features, labels)
+    joblib.dump(pipeline, folder / "pipeline.joblib")
+    nodes = sum(tree.tree_.node_count for tree in pipeline["forest"].estimators_)
+    chosen = frame[inputs].sample(ROWS, random_state=7)
+    rows = [_present(row) for row in chosen.to_dict("records")]
+    answers = pipeline.predict_proba(pd.DataFrame(rows, columns=inputs))
+    _write(folder / "columns.json", {"inputs": inputs, "nodes": nodes})
+    _write(folder / "rows.json", rows)
+    _write(folder / "answers.json", answers.tolist())
+
+
+def _present(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if isinstance(value, str)}
+
+
+def _write(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
+def environment(name: str, requirements: Path) -> Path:
+    """A virtual environment with exactly what a lock file says; returns its Python.
+
+    Raises CalledProcessError when it cannot be installed with this Python.
+    """
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    digest = hashlib.sha256(requirements.read_bytes() + version.encode()).hexdigest()[:12]
+    folder = cache_folder() / f"{name}-{digest}"
+    python = folder / "bin" / "python"
+    if not (folder / "done").exists():
+        print(f"installing {name}", flush=True)
+        uv = Path(sys.prefix) / "bin" / "uv"
+        subprocess.run(
+            [uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder], check=True
+        )
+        subprocess.run(
+            [uv, "pip", "sync", "--quiet", "--require-hashes", requirements],
+            env={**os.environ, "VIRTUAL_ENV": str(folder)},
+            check=True,
+        )
+        (folder / "done").touch()
+    return python

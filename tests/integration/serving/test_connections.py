@@ -1,0 +1,164 @@
+"""Clients that are slow, and connections that live long."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import resource
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from housing_serving import connections
+
+HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+
+
+async def _count_bytes(scope: Scope, receive: Receive, send: Send) -> None:
+    length = 0
+    async for part in Request(scope, receive).stream():
+        length += len(part)
+    await PlainTextResponse(str(length))(scope, receive, send)
+
+
+class Served:
+    """The protocol under uvicorn, with an application that says how many bytes a body had."""
+
+    def __init__(self) -> None:
+        self.timeouts = 0
+        config = uvicorn.Config(
+            _count_bytes,
+            port=0,
+            loop="uvloop",
+            http=connections.protocol_that_counts(self._count),
+            lifespan="off",
+            log_config=None,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve()))
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.01)
+        self.address: Any = self._server.servers[0].sockets[0].getsockname()
+
+    def _count(self) -> None:
+        self.timeouts += 1
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(self.address, timeout=30)
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(30)
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    monkeypatch.setattr(connections, "RECEIVE_SECONDS", 0.5)
+    monkeypatch.setattr(connections, "LEAST_BYTES", 10_000)
+    one = Served()
+    yield one
+    one.stop()
+
+
+def _everything(connection: socket.socket) -> bytes:
+    received = b""
+    while part := connection.recv(65_536):
+        received += part
+    return received
+
+
+def _answer(connection: socket.socket) -> tuple[int, bytes]:
+    """Status and body of the next answer; ConnectionError when there is none."""
+    answer = http.client.HTTPResponse(connection)
+    try:
+        answer.begin()
+        return answer.status, answer.read()
+    finally:
+        answer.close()
+
+
+@pytest.mark.parametrize("sent", [b"POST / HT", HEAD % 100, HEAD % 100 + b"x" * 99])
+def test_a_request_that_is_not_sent_to_its_end_is_ended_with_408(
+    served: Served, sent: bytes
+) -> None:
+    with served.connect() as slow:
+        slow.sendall(sent)
+        answer = _everything(slow)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == 408
+    assert served.timeouts == 1
+
+
+def test_a_large_body_may_take_its_time_as_long_as_it_comes(served: Served) -> None:
+    with served.connect() as slow:
+        slow.sendall(HEAD % 100_000)
+        for _ in range(10):
+            slow.sendall(b"x" * 10_000)
+            time.sleep(0.15)
+        assert _answer(slow) == (200, b"100000")
+    assert served.timeouts == 0
+
+
+def test_requests_on_a_kept_connection_begin_each_with_a_new_clock(served: Served) -> None:
+    with served.connect() as kept:
+        for _ in range(5):
+            kept.sendall(HEAD % 3 + b"abc")
+            assert _answer(kept) == (200, b"3")
+            time.sleep(0.3)
+    assert served.timeouts == 0
+
+
+def test_more_connections_than_there_is_room_for_are_closed(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections.BoundedProtocol, "_limit", 2)
+    with served.connect() as first, served.connect() as second:
+        for kept in (first, second):
+            kept.sendall(HEAD % 1 + b"a")
+            assert _answer(kept) == (200, b"1")
+        with served.connect() as third, pytest.raises((ConnectionError, BrokenPipeError)):
+            _answer(third)
+        first.sendall(HEAD % 1 + b"a")
+        assert _answer(first) == (200, b"1")
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"), [(1024, 896), (100, 1), (10**6, connections.MOST_CONNECTIONS)]
+)
+def test_connections_leave_files_for_the_rest(
+    monkeypatch: pytest.MonkeyPatch, files: int, expected: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+    assert connections.most_connections() == expected
+
+
+def test_thousands_of_requests_on_one_connection_leave_no_memory_behind(
+    served: Served,
+) -> None:
+    request = HEAD % 3 + b"abc"
+    with served.connect() as kept:
+
+        def ask(times: int) -> None:
+            for _ in range(times):
+                kept.sendall(request)
+                assert _answer(kept) == (200, b"3")
+
+        ask(1_000)
+        before = _resident_bytes()
+        ask(5_000)
+        assert _resident_bytes() - before < 2 * 1024**2
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
