@@ -89,6 +89,10 @@ def supervise(task: ServingTask, shared: socket.socket) -> int:
             _complain(error)
         if replaces:
             service.metrics.worker_restarts.inc()
+        if slot or replaces:
+            # The first worker of a pod says that it has no model yet. The others have siblings
+            # that answer, and take no requests away from them before they can.
+            service.loader.load_first()
         serve(service, shared)
 
     try:

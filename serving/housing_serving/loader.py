@@ -116,6 +116,12 @@ class ModelLoader:
         """Whether the pinned version answers and MLflow has said that it may."""
         return self._serving.level == "Production" and self._view is not None
 
+    def load_first(self) -> None:
+        """Have something to answer with, if there is anything, before requests are taken."""
+        self._start_from_copy()
+        if self._serving.model is None:
+            self.attempt()
+
     def start(self) -> None:
         """Begin to load, in the background."""
         self._thread.start()
