@@ -14,7 +14,7 @@ from housing_core.registry import Registry
 from tests.bundles import ROWS, register_tiny_bundle
 from tests.integration.serving.conftest import MakeTask, StartServing
 
-REQUESTS = 300
+REQUESTS = 60
 
 
 def _workers(supervisor: int) -> set[int]:
