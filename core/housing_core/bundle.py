@@ -397,7 +397,10 @@ def write_part(folder: Path, name: str, part: BaseModel | list[GoldenRow]) -> No
         if isinstance(part, list)
         else part.model_dump(mode="json")
     )
-    (folder / name).write_text(json.dumps(data, ensure_ascii=False, indent=1), encoding="utf-8")
+    # The profile holds long lists; a line for each number would double it.
+    indent, separators = (None, (",", ":")) if name == REFERENCE_FILE else (1, None)
+    text = json.dumps(data, ensure_ascii=False, indent=indent, separators=separators)
+    (folder / name).write_text(text, encoding="utf-8")
 
 
 def _read(path: Path, model: type[PartT]) -> PartT:

@@ -24,10 +24,14 @@ BINS = 10
 
 CATEGORIES_KEPT = 200
 HASHES_KEPT = 20_000
-"""Per column; 256 columns of them would still be tens of megabytes, so they share `HASHES_TOTAL`."""
+"""Per column; 256 columns of them would be tens of megabytes, so they share what follows."""
 
-HASHES_TOTAL = 60_000
-"""Of all columns together: the whole profile stays below about 1 MB."""
+HASHES_TOTAL = 50_000
+NAMES_BYTES = 250_000
+"""Of all columns together, shared evenly: with them the whole profile stays below 1 MB."""
+
+NAME_EXTRA_BYTES = 16
+"""Quotes, colon, comma and the count beside each name."""
 
 
 def numeric_profile(values: Floats) -> NumericProfile:
@@ -69,12 +73,15 @@ def numeric_profile(values: Floats) -> NumericProfile:
     )
 
 
-def categorical_profile(column: TextColumn, hashes: int = HASHES_KEPT) -> CategoricalProfile:
+def categorical_profile(
+    column: TextColumn, hashes: int = HASHES_KEPT, name_bytes: int = NAMES_BYTES
+) -> CategoricalProfile:
     """Profile of a categorical column.
 
     Args:
         column: `""` is missing.
         hashes: most hashes of categories beyond those that are counted by name.
+        name_bytes: most bytes that the names may take.
 
     """
     counts = np.bincount(column.codes, minlength=len(column.values))
@@ -84,11 +91,13 @@ def categorical_profile(column: TextColumn, hashes: int = HASHES_KEPT) -> Catego
         if count and value
     }
     ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
-    further = ordered[CATEGORIES_KEPT:]
+    sizes = np.cumsum([len(name.encode()) + NAME_EXTRA_BYTES for name, _ in ordered] or [0])
+    kept = min(CATEGORIES_KEPT, int(np.searchsorted(sizes, name_bytes, side="right")))
+    further = ordered[kept:]
     return CategoricalProfile(
         rows=len(column.codes),
         missing=int(len(column.codes) - sum(found.values())),
-        counts=dict(ordered[:CATEGORIES_KEPT]),
+        counts=dict(ordered[:kept]),
         other=sum(count for _, count in further),
         cardinality=len(found),
         other_hashes=[
@@ -118,10 +127,14 @@ def make_reference(
     features: dict[str, FeatureProfile] = {
         name: numeric_profile(values) for name, values in training.numbers.items()
     }
-    left = HASHES_TOTAL
-    for name, column in training.texts.items():
-        profile = categorical_profile(column, min(left, HASHES_KEPT))
-        left -= len(profile.other_hashes)
+    hashes, name_bytes = HASHES_TOTAL, NAMES_BYTES
+    for position, (name, column) in enumerate(training.texts.items()):
+        sharers = len(training.texts) - position
+        profile = categorical_profile(
+            column, min(hashes // sharers, HASHES_KEPT), name_bytes // sharers
+        )
+        hashes -= len(profile.other_hashes)
+        name_bytes -= sum(len(kept.encode()) + NAME_EXTRA_BYTES for kept in profile.counts)
         features[name] = profile
     shares = np.bincount(answers.labels, minlength=len(classes)) / len(answers.labels)
     return Reference(

@@ -1,10 +1,17 @@
 """The reference profile: what the contract of the bundle says of it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.utils import murmurhash3_32
 
-from housing_core.bundle import Reference
+from housing_core.bundle import (
+    REFERENCE_FILE,
+    CategoricalProfile,
+    read_reference,
+    write_part,
+)
 from housing_training.evaluation import score
 from housing_training.features import TextColumn, TypedRows
 from housing_training.profile import categorical_profile, make_reference, numeric_profile
@@ -49,19 +56,38 @@ def test_frequent_categories_are_counted_and_the_others_known_by_their_hash() ->
     assert murmurhash3_32(b"Sokak 0", seed=0, positive=True) in profile.other_hashes
 
 
-def test_the_profile_of_many_categories_stays_small() -> None:
-    count = 30_000
-    values = ["", *(f"Cumhuriyet Mahallesi, {number}. Sokak" for number in range(count))]
-    texts = {f"address {n}": TextColumn(np.arange(1, count + 1), values) for n in range(8)}
+@pytest.mark.parametrize(
+    ("columns", "distinct", "text"),
+    [
+        (1, 100_000, "Cumhuriyet Mahallesi, {}. Sokak"),
+        (8, 30_000, "Cumhuriyet Mahallesi, {}. Sokak"),
+        (256, 400, "Kadıköy'ün {}. mahallesi"),
+        (256, 300, "{} " + "ı" * 900),
+    ],
+)
+def test_the_profile_stays_below_a_megabyte(
+    tmp_path: Path, columns: int, distinct: int, text: str
+) -> None:
+    values = ["", *(text.format(number) for number in range(distinct))]
+    texts = {f"address {n}": TextColumn(np.arange(1, distinct + 1), values) for n in range(columns)}
+    numbers = {
+        f"number {n}": np.random.default_rng(n).random(distinct).astype(np.float32)
+        for n in range(256 - columns)
+    }
     truth = np.array([0, 1])
     answers = Answers(truth, np.eye(2, dtype=np.float32))
     reference = make_reference(
-        TypedRows(count, {}, texts, 0),
+        TypedRows(distinct, numbers, texts, 0),
         truth,
         answers,
         classes=["a", "b"],
         scores=score(truth, truth, answers.probabilities),
     )
-    assert len(reference.model_dump_json()) < 1_000_000
-    assert Reference.model_validate_json(reference.model_dump_json()) == reference
+    write_part(tmp_path, REFERENCE_FILE, reference)
+    assert (tmp_path / REFERENCE_FILE).stat().st_size < 1_000_000
+    assert read_reference(tmp_path) == reference
     assert reference.class_shares == {"a": 0.5, "b": 0.5}
+    for profile in reference.features.values():
+        if isinstance(profile, CategoricalProfile):
+            assert profile.cardinality == distinct
+            assert sum(profile.counts.values()) + profile.other == distinct
