@@ -120,8 +120,8 @@ def estimated_accuracy(
     """Accuracy that the model's own confidence lets expect, without labels.
 
     Confidence-based performance estimation (CBPE, as NannyML documents it): each prediction is
-    right with the probability that its confidence, the largest of its probabilities, had on the
-    holdout, a = sum over bins of w_b p_b, with w_b the bin's share of the window and p_b the share
+    right with the probability that its confidence, that of the class it names, had on the holdout,
+    a = sum over bins of w_b p_b, with w_b the bin's share of the window and p_b the share
     that was right in it. On the holdout itself that is the accuracy. It sees that the model meets
     more cases of which it is unsure; it cannot see that prices have changed for the same listing.
 

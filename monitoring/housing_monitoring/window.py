@@ -50,7 +50,7 @@ class Window:
         start, end: times of the oldest and the newest judged row; None when there is none.
         features: what is kept of each feature's values, by name.
         classes: int64, (blocks,), rows of each predicted class.
-        confidences: int64, (blocks, CONFIDENCE_BINS), rows by the largest probability.
+        confidences: int64, (blocks, CONFIDENCE_BINS), rows by the predicted class's probability.
         skipped_files: files that were not read → why.
         skipped_rows: why rows were not judged → how many.
         messages: what a person should know of the rows.
@@ -67,6 +67,16 @@ class Window:
     skipped_files: dict[str, str] = field(default_factory=dict)
     skipped_rows: dict[str, int] = field(default_factory=dict)
     messages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Which rows are judged: those of a version, start <= time <= now; and the version's classes."""
+
+    version: str
+    classes: list[str]
+    start: datetime
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +132,10 @@ def read_window(
     hours = list_hours(uri, "predictions", model, start, now + CLOCK_DISAGREEMENT)
     files = [file for hour in hours for file in hour]
     spoiled: dict[storage.DataFile, str] = {}
+    classes = profile.classes if profile else []
     while True:
         try:
-            return _window(files, spoiled, version, profile, (start, now))
+            return _window(files, spoiled, profile, _Asked(version, classes, start, now))
         except _SpoiledError as error:
             # Only now is it known that these rows cannot be judged, and other bins may be due.
             spoiled |= error.files
@@ -141,16 +152,16 @@ class _SpoiledError(Exception):
 def _window(
     files: list[storage.DataFile],
     spoiled: dict[storage.DataFile, str],
-    version: str,
     profile: Profile | None,
-    span: tuple[datetime, datetime],
+    asked: _Asked,
 ) -> Window:
     skipped_files: dict[str, str] = {file.uri: why for file, why in spoiled.items()}
     skipped_rows: Counter[str] = Counter()
     parts: list[_Part] = []
     left = [file for file in files if file not in spoiled]
     with ThreadPoolExecutor(READERS) as pool:
-        for file, read in zip(left, pool.map(lambda f: _read(f, version, span), left), strict=True):
+        reads = pool.map(lambda file: _read(file, asked), left)
+        for file, read in zip(left, reads, strict=True):
             skipped_rows.update(read.left_out)
             if read.not_read:
                 skipped_files[file.uri] = read.not_read
@@ -176,11 +187,11 @@ def _window(
     )
 
 
-def _read(file: storage.DataFile, version: str, span: tuple[datetime, datetime]) -> _Read:
+def _read(file: storage.DataFile, asked: _Asked) -> _Read:
     found = _Read()
     try:
         for stretch, rows in read_columns(file, PREDICTIONS):
-            found.parts.append(_judged(stretch, rows, found.left_out, version, span))
+            found.parts.append(_judged(stretch, rows, found.left_out, asked))
     except NotOfTheLogError as error:
         return _Read(not_read=str(error))
     return found
@@ -190,16 +201,14 @@ def _judged(
     stretch: Stretch,
     rows: pl.DataFrame,
     left_out: Counter[str],
-    version: str,
-    span: tuple[datetime, datetime],
+    asked: _Asked,
 ) -> _Part:
-    start, now = span
-    judged = rows[log.TIME] >= start
-    later = rows[log.TIME] > now
+    judged = rows[log.TIME] >= asked.start
+    later = rows[log.TIME] > asked.now
     left_out["later than now"] += int(later.sum())
     judged = judged & ~later
     for name, wanted, reason in (
-        (log.MODEL_VERSION, version, OF_VERSION),
+        (log.MODEL_VERSION, asked.version, OF_VERSION),
         (log.TRACK, TRACK, "of track "),
     ):
         others = rows.filter(judged & (rows[name] != wanted))[name]
@@ -208,8 +217,7 @@ def _judged(
         judged = judged & (rows[name] == wanted)
     left_out += Counter()  # drops zeros
     kept = rows if judged.all() else rows.filter(judged)
-    confidence = kept[log.PROBABILITIES].list.max().fill_null(0.0).to_numpy()
-    bins = np.clip(confidence * CONFIDENCE_BINS, 0, CONFIDENCE_BINS - 1)
+    bins = np.clip(_confidence(kept, asked.classes) * CONFIDENCE_BINS, 0, CONFIDENCE_BINS - 1)
     return _Part(
         stretch=stretch,
         judged=judged.to_numpy(),
@@ -218,6 +226,15 @@ def _judged(
         classes=kept[log.PREDICTED_CLASS].cast(pl.Categorical),
         confidences=np.nan_to_num(bins).astype(np.uint8),
     )
+
+
+def _confidence(rows: pl.DataFrame, classes: list[str]) -> NDArray[np.float64]:
+    """(rows,) probability of the predicted class, which need not be the largest one."""
+    positions = rows[log.PREDICTED_CLASS].replace_strict(
+        {name: position for position, name in enumerate(classes)}, default=0, return_dtype=pl.Int64
+    )
+    found = rows[log.PROBABILITIES].list.get(positions, null_on_oob=True)
+    return found.cast(pl.Float64).fill_null(0.0).to_numpy()
 
 
 def _unique(parts: list[_Part]) -> tuple[list[_Part], int]:

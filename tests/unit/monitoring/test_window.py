@@ -1,5 +1,6 @@
 """The window is read from real files; a local folder stands for every kind of storage."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -246,3 +247,11 @@ def test_a_log_that_cannot_be_read_is_no_empty_window(tmp_path: Path) -> None:
         read(tmp_path)
     with pytest.raises(StorageError, match="not known"):
         read_window("ftp://log/here", MODEL, "1", profile(), start=ago(hours=1), now=NOW)
+
+
+def test_the_confidence_is_that_of_the_class_that_was_named(tmp_path: Path) -> None:
+    # A calibrated model may name a class whose probability is not the largest: here 0.8, 0.1, 0.1.
+    write_predictions(tmp_path, MODEL, ROWS, ago(hours=1), classes=["Low", "High"])
+    known = replace(profile(), classes=["Low", "Medium", "High"])
+    window = read_window(str(tmp_path), MODEL, "1", known, start=ago(hours=24), now=NOW)
+    assert window.confidences.sum(axis=0).tolist() == [0, 1, 0, 0, 0, 0, 0, 0, 1, 0]
