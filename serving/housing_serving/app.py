@@ -169,7 +169,8 @@ def create_app(service: Service) -> ASGIApp:
         telemetry=NO_TELEMETRY,
     )
     respond = responder(service)
-    app.include_router(predict_routes(respond))
+    predicting = predict_routes(respond)
+    app.include_router(predicting)
     _add_routes(app, service)
     app.include_router(model_routes(task, lambda: service.loader.serving))
     app.include_router(batch_routes(service))
@@ -178,7 +179,7 @@ def create_app(service: Service) -> ASGIApp:
     app.include_router(open_inference_routes(service))
     _add_error_handlers(app)
     _describe(app, service)
-    shortcut = Shortcut(app, respond, _explain_error)
+    shortcut = Shortcut(app, respond, _explain_error, predicting.routes[0])
     return RequestContext(shortcut, service.metrics, lambda: service.draining, service.tracing)
 
 

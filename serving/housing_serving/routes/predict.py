@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from housing_serving.listings import check_content_type
@@ -68,15 +69,18 @@ class Shortcut:
         app: ASGIApp,
         respond: Respond,
         explain_error: Callable[[Request, Exception], Awaitable[Response]],
+        route: BaseRoute,
     ) -> None:
         """Take what is needed.
 
         Args:
             app: answers everything else.
             explain_error: makes the answer of what `respond` raises.
+            route: the one that is cut short; spans are named by it.
 
         """
         self._app = app
+        self._route = route
         self._respond = respond
         self._explain_error = explain_error
 
@@ -86,6 +90,7 @@ class Shortcut:
         if not (is_http and scope["path"] == PREDICT_PATH and scope["method"] == "POST"):
             await self._app(scope, receive, send)
             return
+        scope["route"] = self._route
         request = Request(scope, receive)
         try:
             response = await self._respond(request)
