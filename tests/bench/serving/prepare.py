@@ -110,13 +110,17 @@ def _write(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
 
-def environment(name: str, requirements: Path) -> Path:
+def environment(name: str, requirements: Path, project: Path | None = None) -> Path:
     """A virtual environment with exactly what a lock file says; returns its Python.
+
+    Args:
+        project: the folder of a project that is installed on top, editable.
 
     Raises CalledProcessError when it cannot be installed with this Python.
     """
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    digest = hashlib.sha256(requirements.read_bytes() + version.encode()).hexdigest()[:12]
+    made_from = requirements.read_bytes() + f"{version} {project}".encode()
+    digest = hashlib.sha256(made_from).hexdigest()[:12]
     folder = cache_folder() / f"{name}-{digest}"
     python = folder / "bin" / "python"
     if not (folder / "done").exists():
@@ -130,5 +134,17 @@ def environment(name: str, requirements: Path) -> Path:
             env={**os.environ, "VIRTUAL_ENV": str(folder)},
             check=True,
         )
+        if project:
+            constraints = ROOT / "core" / "build-requirements.txt"
+            install = (
+                *("pip", "install", "--quiet", "--no-deps"),
+                "--build-constraints",
+                constraints,
+            )
+            subprocess.run(
+                [uv, *install, "--editable", project],
+                env={**os.environ, "VIRTUAL_ENV": str(folder)},
+                check=True,
+            )
         (folder / "done").touch()
     return python

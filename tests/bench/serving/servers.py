@@ -44,7 +44,9 @@ class Server:
 
     def python(self) -> Path:
         """Its Python; the environment is installed when it is not there yet."""
-        return environment(self.requirements.stem, self.requirements)
+        if self.requirements.parent == PEERS:
+            return environment(self.requirements.stem, self.requirements)
+        return environment("ours", self.requirements, ROOT)
 
 
 PEERS = HERE / "peers"
@@ -180,7 +182,6 @@ def servers(prepared: Path, own: Path, port: int) -> dict[str, Server]:
                 "HOUSING_TASK": _ours_task(own, workers),
                 # Nothing listens there: the pinned version answers from its local copy.
                 "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
-                "PYTHONPATH": f"{ROOT / 'core'}:{ROOT / 'serving'}",
             },
         }
 
