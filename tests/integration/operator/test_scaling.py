@@ -27,6 +27,11 @@ def in_staging(models, name, registry, tmp_path):
     return apply
 
 
+def annotated(deployment):
+    """A template without any annotation has no such key."""
+    return "example.com/a" in deployment["spec"]["template"]["metadata"].get("annotations", {})
+
+
 def owners(deployment):
     """Managers of the field `replicas`."""
     return {
@@ -67,7 +72,7 @@ def test_replicas_go_to_the_autoscaler_and_come_back_without_a_fall_in_between(
     in_staging(autoscaling={**SCALING, "minReplicas": 4}, annotations={"example.com/a": "b"})
     changed = cluster.wait_for(
         *where,
-        lambda found: "example.com/a" in found["spec"]["template"]["metadata"]["annotations"],
+        annotated,
         what="the new annotation",
     )
     assert changed["spec"]["replicas"] == 4
@@ -95,7 +100,7 @@ def test_a_restart_by_kubectl_is_left_to_run_its_course(models, name, in_staging
     in_staging(replicas=3, annotations={"example.com/a": "b"})
     changed = models.cluster.wait_for(
         *where,
-        lambda found: "example.com/a" in found["spec"]["template"]["metadata"]["annotations"],
+        annotated,
         what="the new annotation",
     )
     assert changed["spec"]["template"]["metadata"]["annotations"].items() >= marks.items()
@@ -106,7 +111,7 @@ def test_an_undo_by_kubectl_is_repaired(models, name, in_staging):
     in_staging(replicas=3, annotations={"example.com/a": "b"})
     wanted = models.cluster.wait_for(
         *where,
-        lambda found: "example.com/a" in found["spec"]["template"]["metadata"]["annotations"],
+        annotated,
         what="the new annotation",
     )["spec"]["template"]
     # The controller has to have seen the second revision, for there to be a first.
