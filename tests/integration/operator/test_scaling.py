@@ -113,7 +113,9 @@ def test_an_undo_by_kubectl_is_repaired(models, name, in_staging):
         *where,
         annotated,
         what="the new annotation",
-    )["spec"]["template"]
+    )[
+        "spec"
+    ]["template"]
     # The controller has to have seen the second revision, for there to be a first.
     models.cluster.wait_for(
         *where,
