@@ -10,6 +10,8 @@ STAGES := lint unit contract integration e2e
 BIN := .venv/bin
 UV := VIRTUAL_ENV=.venv $(BIN)/uv pip
 LOCK := $(UV) compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+# Two at a time: most tests wait for a process more than they compute. A file's tests share what its fixtures start.
+PARALLEL := --numprocesses 2 --dist loadfile
 # What tests and demo stand on is typed like the programs; what these import comes along.
 TYPED_TESTS := $(wildcard tests/*.py) tests/demo tests/e2e charts/dashboards
 # Further arguments for pytest, as in `make unit PYTEST_ARGS="-k drift"`.
@@ -60,15 +62,15 @@ lint: setup ## Style, types, import rules, and that generated files are up to da
 
 .PHONY: unit
 unit: setup ## Pure tests, in seconds.
-	@$(BIN)/pytest tests/unit $(PYTEST_ARGS)
+	@$(BIN)/pytest tests/unit $(PARALLEL) $(PYTEST_ARGS)
 
 .PHONY: contract
 contract: setup cluster-up ## What types, CRD and chart promise each other, and what the API server refuses.
-	@$(BIN)/python -m tests.hold_operator $(BIN)/pytest tests/contract $(PYTEST_ARGS)
+	@$(BIN)/python -m tests.hold_operator $(BIN)/pytest tests/contract $(PARALLEL) $(PYTEST_ARGS)
 
 .PHONY: integration
 integration: setup cluster-up ## Each program against a real MLflow server and a real API server.
-	@$(BIN)/python -m tests.hold_operator $(BIN)/pytest tests/integration $(PYTEST_ARGS)
+	@$(BIN)/python -m tests.hold_operator $(BIN)/pytest tests/integration $(PARALLEL) $(PYTEST_ARGS)
 
 .PHONY: fuzz
 fuzz: setup ## Thousands of generated requests to every route of serving.

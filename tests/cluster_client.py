@@ -140,6 +140,13 @@ class Cluster:
             *("delete", kind, name, "-n", namespace, "--ignore-not-found", f"--wait={wait}".lower())
         )
 
+    def install_crd(self) -> None:
+        """Install today's CRD. It stays: tests that run beside this one need it too."""
+        self.apply((ROOT / "manifests" / "crd.yaml").read_text())
+        self.kubectl(
+            *("wait", "--for=condition=Established", "crd/housingmodels.housing-operator.dev")
+        )
+
     def create_namespace(self, name: str) -> None:
         """Create a namespace that enforces the restricted pod security level."""
         label, _, value = MADE_BY_TESTS.partition("=")

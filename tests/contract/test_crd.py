@@ -22,10 +22,7 @@ SAMPLES = sorted((ROOT / "manifests" / "samples").glob("*.yaml"))
 @pytest.fixture(scope="module")
 def served(cluster: Cluster) -> Iterator[Cluster]:
     """The cluster with today's CRD and a namespace of its own."""
-    cluster.apply((ROOT / "manifests" / "crd.yaml").read_text())
-    cluster.kubectl(
-        *("wait", "--for=condition=Established", "crd/housingmodels.housing-operator.dev")
-    )
+    cluster.install_crd()
     cluster.create_namespace(NAMESPACE)
     yield cluster
     cluster.delete("namespace", NAMESPACE, "", wait=False)

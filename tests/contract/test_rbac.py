@@ -11,14 +11,13 @@ from kubernetes.client.exceptions import ApiException
 from housing_core.api import HousingModelSpec
 from housing_operator.observation import Model
 from housing_operator.resources.monitoring import rights
-from tests.cluster_client import ROOT, Cluster, Manifest
+from tests.cluster_client import Cluster, Manifest
 from tests.contract.api_user import APPLY, MERGE, User, refusal
 from tests.contract.chart import render
 
 RELEASE = "rbac-contract"
 NAMESPACE = "rbac-contract"
 OTHER_NAMESPACE = "rbac-contract-other"
-CRD = "housingmodels.housing-operator.dev"
 MODELS = "housing-operator.dev/housingmodels"
 
 DRIFT = {
@@ -87,9 +86,7 @@ def monitor_rights(monitoring: Manifest) -> list[Manifest]:
 @pytest.fixture(scope="module")
 def installed(cluster: Cluster) -> Iterator[Cluster]:
     """The cluster with the chart's identities and policy, and two HousingModels."""
-    crd_was_there = cluster.find("crd", CRD, "") is not None
-    if not crd_was_there:
-        cluster.apply((ROOT / "manifests" / "crd.yaml").read_text())
+    cluster.install_crd()
     for namespace in (NAMESPACE, OTHER_NAMESPACE):
         cluster.create_namespace(namespace)
     kinds = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
@@ -111,7 +108,6 @@ def installed(cluster: Cluster) -> Iterator[Cluster]:
     manifests = [one for one in [*everywhere, *one_namespace] if one["kind"] in kinds]
     try:
         cluster.apply(*manifests)
-        cluster.kubectl("wait", "--for=condition=Established", f"crd/{CRD}")
         cluster.apply(housing_model("istanbul"), housing_model("izmir"), namespace=NAMESPACE)
         yield cluster
     finally:
@@ -120,8 +116,6 @@ def installed(cluster: Cluster) -> Iterator[Cluster]:
                 cluster.delete(manifest["kind"], manifest["metadata"]["name"], "")
         for namespace in (NAMESPACE, OTHER_NAMESPACE):
             cluster.delete("namespace", namespace, "")
-        if not crd_was_there:
-            cluster.delete("crd", CRD, "")
 
 
 @pytest.fixture(scope="module")

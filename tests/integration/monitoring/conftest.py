@@ -13,22 +13,19 @@ from housing_core.api import HousingModelSpec
 from housing_core.registry import Registry
 from housing_operator.observation import Model
 from housing_operator.resources.monitoring import rights
-from tests.cluster_client import ROOT, Cluster
+from tests.cluster_client import Cluster
 from tests.integration.monitoring.monitored import Monitored
 from tests.listings import Listings, read_listings
 from tests.mlflow_server import MlflowServer
 
-NAMESPACE = "monitor-tests"
-CRD = "housingmodels.housing-operator.dev"
-
 
 @pytest.fixture(scope="session")
 def namespace(cluster: Cluster) -> Iterator[str]:
-    cluster.apply((ROOT / "manifests" / "crd.yaml").read_text())
-    cluster.kubectl("wait", "--for=condition=Established", f"crd/{CRD}")
-    cluster.create_namespace(NAMESPACE)
-    yield NAMESPACE
-    cluster.delete("namespace", NAMESPACE, "", wait=False)
+    cluster.install_crd()
+    name = f"monitoring-{uuid4().hex[:8]}"
+    cluster.create_namespace(name)
+    yield name
+    cluster.delete("namespace", name, "", wait=False)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from housing_core.registry import Registry
-from tests.cluster_client import ROOT, Cluster
+from tests.cluster_client import Cluster
 from tests.integration.operator.models import Models
 from tests.integration.operator.operator_process import OperatorProcess
 from tests.mlflow_server import MlflowServer
@@ -22,10 +22,7 @@ def registry(mlflow_server: MlflowServer) -> Registry:
 
 @pytest.fixture(scope="module")
 def namespace(cluster: Cluster) -> Iterator[str]:
-    cluster.apply((ROOT / "manifests" / "crd.yaml").read_text())
-    cluster.kubectl(
-        *("wait", "--for=condition=Established", "crd/housingmodels.housing-operator.dev")
-    )
+    cluster.install_crd()
     name = f"operator-{uuid.uuid4().hex[:8]}"
     cluster.create_namespace(name)
     yield name
