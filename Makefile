@@ -13,7 +13,7 @@ LOCK := $(UV) compile --quiet --universal --python-version 3.11 --generate-hashe
 # Two at a time: most tests wait for a process more than they compute. A file's tests share what its fixtures start.
 PARALLEL := --numprocesses 2 --dist loadfile
 # What tests and demo stand on is typed like the programs; what these import comes along.
-TYPED_TESTS := $(wildcard tests/*.py) tests/demo tests/e2e charts/dashboards
+TYPED_TESTS := $(wildcard tests/*.py) tests/demo tests/e2e tests/bench charts/dashboards
 # Further arguments for pytest, as in `make unit PYTEST_ARGS="-k drift"`.
 PYTEST_ARGS :=
 # `make soak MINUTES=2` is a try.
@@ -48,7 +48,7 @@ test: setup ## Lint and all tests; starts a cluster where there is none.
 	printf '\nlint and all tests passed in %d s\n' $$((SECONDS - begun))
 
 .PHONY: test-all
-test-all: test fuzz bench soak ## The same, thousands of generated requests, the benchmarks and the soak.
+test-all: test fuzz bench soak soak-connection ## The same, thousands of generated requests, benchmarks and soaks.
 
 .PHONY: lint
 lint: setup ## Style, types, import rules, and that generated files are up to date.
@@ -92,6 +92,10 @@ bench-training: setup ## The default recipe against the seed's on paired splits;
 soak: setup images ## Production under load while its pods are killed, rolled, scaled and evicted (MINUTES=10).
 	@$(BIN)/python -m tests.bench.soak --minutes $(MINUTES)
 
+.PHONY: soak-connection
+soak-connection: setup ## A million requests to serving on one connection, and its memory before and after.
+	@$(BIN)/python -m tests.bench.serving.one_connection
+
 .PHONY: bench-serving
 bench-serving: setup wrk ## Compare serving with its peers; writes docs/results/serving.md, in about 25 minutes.
 	@$(BIN)/python -m tests.bench.serving --output docs/results/serving.md
@@ -99,6 +103,10 @@ bench-serving: setup wrk ## Compare serving with its peers; writes docs/results/
 .PHONY: bench-serving-quick
 bench-serving-quick: setup wrk ## The same with ours, the empty route and one peer, in minutes; prints the table.
 	@$(BIN)/python -m tests.bench.serving --quick --passes 1 --seconds 4
+
+.PHONY: bench-serving-prepare
+bench-serving-prepare: setup wrk ## What bench-serving makes first: models, and an environment for each server.
+	@$(BIN)/python -m tests.bench.serving --prepare
 
 .PHONY: wrk
 wrk:

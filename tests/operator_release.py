@@ -33,7 +33,8 @@ def install_operator(cluster: Cluster, **values: str) -> None:
     cluster.helm(
         *("upgrade", "--install", RELEASE, str(CHART), "--namespace", SYSTEM_NAMESPACE),
         *("--wait", "--timeout=5m", *settings),
-        "--take-ownership",  # of a CRD that other tests have applied
+        # A CRD that other tests have applied becomes the release's, whatever they wrote there.
+        *("--take-ownership", "--force-conflicts"),
     )
     for name in there_before:
         cluster.kubectl("rollout", "restart", f"deployment/{name}", "-n", SYSTEM_NAMESPACE)

@@ -183,13 +183,13 @@ class Story:
                 for start in range(0, len(rows), batch)
             ]
 
-    def take_feedback(self) -> None:
-        """Let production take true prices; before `apply`."""
+    def take_feedback(self, token: str = FEEDBACK_TOKEN) -> None:
+        """Let production take true prices with this token; the first time before `apply`."""
         secret = {
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {"name": FEEDBACK_SECRET},
-            "stringData": {"token": FEEDBACK_TOKEN},
+            "stringData": {"token": token},
         }
         self.cluster.apply(secret, namespace=self.namespace)
         reference = {"name": FEEDBACK_SECRET, "key": "token"}

@@ -46,6 +46,22 @@ class WorkQueue:
         if self._calls >= THREADS + WAITING_CALLS:
             self._metrics.count_rejected("queue_full")
             raise queue_full()
+        return await self.run_accepted(function, *args, **kwargs)
+
+    async def run_accepted(
+        self,
+        function: Callable[Parameters, Result],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> Result:
+        """Wait for a part of an answer that has begun: it has its turn however many wait.
+
+        Who calls this bounds how many such answers there are at a time.
+
+        Raises:
+            Problem: 503 when the result is not there in time, as above.
+
+        """
         context = contextvars.copy_context()  # what is logged there names the request
         call = functools.partial(context.run, function, *args, **kwargs)
         loop = asyncio.get_running_loop()

@@ -59,7 +59,8 @@ class LiteralRecipe:
         return self
 
     def predict_proba(self, rows: TypedRows) -> np.ndarray:
-        return self.forest.predict_proba(self._transform(rows, fit=False))
+        shares: np.ndarray = self.forest.predict_proba(self._transform(rows, fit=False))
+        return shares
 
     def _named(self, kind: str) -> list[str]:
         return [column.name for column in self.columns.inputs if column.kind == kind]
@@ -77,4 +78,7 @@ class LiteralRecipe:
             for columns in [[frame[name].astype(str) for name in names]]
         ]
         hasher = FeatureHasher(BUCKETS, input_type="string")
-        return sparse.hstack([plain, hasher.transform(zip(*texts, strict=True))]).tocsr()
+        wide: sparse.csr_matrix = sparse.hstack(
+            [plain, hasher.transform(zip(*texts, strict=True))]
+        ).tocsr()
+        return wide

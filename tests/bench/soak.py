@@ -1,4 +1,4 @@
-"""Production under steady load while its pods are killed, rolled, scaled and evicted.
+"""Production under steady load while its pods are killed, rolled, scaled and evicted, and more.
 
 `python -m tests.bench.soak --minutes 10` on the test cluster. The rate is 70 % of what two pods
 answered unthrottled, by the same callers over kept connections. A request without a 2xx answer
@@ -17,13 +17,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.cluster_client import ROOT, Cluster, Manifest, condition_of, wait_until
+from tests.cluster_client import (
+    ROOT,
+    Cluster,
+    CommandError,
+    Manifest,
+    condition_of,
+    wait_until,
+)
 from tests.load import LoadResult, SteadyLoad
 from tests.operator_release import install_operator
-from tests.story import ISTANBUL, Story, listings, without_price
+from tests.story import FEEDBACK_TOKEN, ISTANBUL, Story, listings, post, without_price
 
 RESULTS = ROOT / "docs" / "results" / "serving-soak.md"
 NAMESPACE = "housing-soak"
+NEXT_TOKEN = "the-next-token-of-the-soak"
 REPLICAS = 2
 SHARE_OF_PEAK = 0.7
 CONNECTIONS = 8
@@ -63,6 +71,7 @@ class Soak:
         """Train the model and bring it to production."""
         self.cluster.create_namespace(NAMESPACE)
         self.story.add_listings("istanbul.csv", ISTANBUL)
+        self.story.take_feedback()
         self.story.apply()
         self.story.wait_for_production("1")
         self.settle()
@@ -123,28 +132,79 @@ class Soak:
         return before
 
     def scale(self) -> int:
-        """One pod more, and back."""
+        """One pod more by the autoscaler, which needs no metrics to reach its minimum, and back."""
+        production = self.story.spec["serving"]["production"]
         for replicas in (REPLICAS + 1, REPLICAS):
-            self.story.spec["serving"]["production"]["replicas"] = replicas
+            production.clear()
+            if replicas == REPLICAS:
+                production["replicas"] = replicas
+            else:
+                bounds = {"minReplicas": replicas, "maxReplicas": replicas}
+                production["autoscaling"] = {**bounds, "targetRequestsPerSecond": 1_000_000}
             self.story.apply()
             self.settle(replicas)
             time.sleep(KILL_EVERY_SECONDS / 2)
         return 1
 
+    def rotate(self) -> int:
+        """Give feedback another token: every pod takes the new one and only that, and stays."""
+        before = sorted(pod["metadata"]["name"] for pod in self.pods())
+        self.story.take_feedback(NEXT_TOKEN)
+
+        def rotated() -> tuple[bool, Manifest | None]:
+            return (
+                all(
+                    self._takes(name, NEXT_TOKEN) and not self._takes(name, FEEDBACK_TOKEN)
+                    for name in before
+                ),
+                None,
+            )
+
+        # The kubelet brings a Secret to its pods within about a minute and a half.
+        wait_until(rotated, what="the new token", timeout=300, interval=5)
+        after = sorted(pod["metadata"]["name"] for pod in self.pods())
+        if after != before:
+            raise AssertionError(f"the pods were {before}, and are {after}")
+        return 0
+
+    def _takes(self, pod: str, token: str) -> bool:
+        price = [{"requestId": "0" * 32, "row": 0, "price": "1"}]
+        with self.cluster.port_forward(f"pod/{pod}", 8080, NAMESPACE) as url:
+            try:
+                post(f"{url}/feedback", price, headers={"Authorization": f"Bearer {token}"})
+            except AssertionError as error:
+                if " answered 401" not in str(error):
+                    raise
+                return False
+        return True
+
     def evict(self) -> int:
-        """Evict each pod through the API, as the drain of a node does, one at a time."""
+        """Evict every pod through the API, as fast as the disruption budget lets `kubectl drain`."""
         victims = [pod["metadata"]["name"] for pod in self.pods()]
         for name in victims:
-            body = {
-                "apiVersion": "policy/v1",
-                "kind": "Eviction",
-                "metadata": {"name": name, "namespace": NAMESPACE},
-            }
-            path = f"/api/v1/namespaces/{NAMESPACE}/pods/{name}/eviction"
-            self.cluster.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(body))
-            self.cluster.wait_gone("pod", name, NAMESPACE)
-            self.settle()
+            wait_until(
+                lambda name=name: (self._evicted(name), None),  # type: ignore[misc]
+                what=f"the budget to allow the eviction of {name}",
+                timeout=300,
+            )
+        self.settle()
         return len(victims)
+
+    def _evicted(self, name: str) -> bool:
+        """Ask for the eviction of a pod; False while the budget does not allow it."""
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": name, "namespace": NAMESPACE},
+        }
+        path = f"/api/v1/namespaces/{NAMESPACE}/pods/{name}/eviction"
+        try:
+            self.cluster.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(body))
+        except CommandError as error:
+            if "disruption budget" not in error.output:
+                raise
+            return False
+        return True
 
 
 def ticks(seconds: float) -> Iterator[int]:
@@ -187,7 +247,7 @@ Made by `make soak MINUTES={minutes:g}` on {datetime.now(UTC):%Y-%m-%d}: a Housi
 |---|---|---|---|---|---|---|---|
 {rows}
 
-Pods are ended as Kubernetes does it, with SIGTERM: by deletion one every {KILL_EVERY_SECONDS:.0f} s, by `kubectl rollout restart`, by scaling to {REPLICAS + 1} and back, and by the eviction API that `kubectl drain` uses, one at a time. Server, callers, control plane and the start of every new pod share the node's cores: compare the rows with the quiet one, not with another machine.
+Pods are ended as Kubernetes does it, with SIGTERM: by deletion one every {KILL_EVERY_SECONDS:.0f} s, by `kubectl rollout restart`, by an autoscaler that goes to {REPLICAS + 1} and is taken away again, and by the eviction API that `kubectl drain` uses, as fast as the disruption budget allows. A new token in the Secret of feedback ends none. Server, callers, control plane and the start of every new pod share the node's cores: compare the rows with the quiet one, not with another machine.
 """
 
 
@@ -206,6 +266,7 @@ def run(cluster: Cluster, minutes: float, trees: int, target: Path) -> int:
             soak.phase("rolling restart", rate, soak.roll),
             soak.phase(f"scaled {REPLICAS} → {REPLICAS + 1} → {REPLICAS}", rate, soak.scale),
             soak.phase("every pod evicted", rate, soak.evict),
+            soak.phase("token of feedback changed", rate, soak.rotate),
         ]
     finally:
         cluster.delete("namespace", NAMESPACE, "", wait=False)

@@ -114,7 +114,7 @@ def batch_routes(service: Service) -> APIRouter:
     async def answer(batch: _Batch, parts: Iterator[bytes]) -> AsyncIterator[bytes]:
         deadline = time.monotonic() + ANSWER_SECONDS
         try:
-            while (part := await service.run(next, parts, None)) is not None:
+            while (part := await service.queue.run_accepted(next, parts, None)) is not None:
                 if part:
                     yield part
                 if time.monotonic() > deadline:

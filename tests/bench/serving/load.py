@@ -101,13 +101,17 @@ def drive(target: Target, connections: int, seconds: float) -> Window:
     )
 
 
+def request(target: str, body: bytes) -> bytes:
+    """The bytes of one request."""
+    return (
+        b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Content-Length: %d\r\n\r\n%s" % (target.encode(), len(body), body)
+    )
+
+
 def ask_in_turn(port: int, target: str, bodies: Sequence[bytes], seconds: float) -> list[float]:
     """Milliseconds of each request on one connection, by a plain blocking socket of our own."""
-    requests = [
-        b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-        % (target.encode(), len(body), body)
-        for body in bodies
-    ]
+    requests = [request(target, body) for body in bodies]
     took: list[float] = []
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -126,10 +130,7 @@ def ask(port: int, target: str, body: bytes) -> object:
     Raises OSError when nothing answers, ValueError for an answer that is not 200.
     """
     with socket.create_connection(("127.0.0.1", port), timeout=120) as connection:
-        connection.sendall(
-            b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            b"Content-Length: %d\r\n\r\n%s" % (target.encode(), len(body), body)
-        )
+        connection.sendall(request(target, body))
         head, content = _read_answer(connection)
     if b" 200 " not in head.partition(b"\r\n")[0]:
         raise ValueError(f"{head[:80]!r} {content[:500]!r}")

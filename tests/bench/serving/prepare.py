@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +71,9 @@ def _train_ours(folder: Path) -> None:
 def _fit_theirs(folder: Path) -> None:
     """The same columns, crosses, classes and trees, by stock scikit-learn and imbalanced-learn."""
     print("fitting the scikit-learn pipeline", flush=True)
+    # By the name that the peers know it by: the pipeline is pickled.
     sys.path.insert(0, str(HERE))
-    from apps.pipeline import make_pipeline
+    make_pipeline = importlib.import_module("apps.pipeline").make_pipeline
 
     schema = read_schema(folder / "bundle")
     kinds: dict[str, list[str]] = {"Numeric": [], "Categorical": [], "HighCardinality": []}
@@ -102,8 +105,8 @@ def _fit_theirs(folder: Path) -> None:
     _write(folder / "answers.json", answers.tolist())
 
 
-def _present(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if isinstance(value, str)}
+def _present(row: Mapping[Hashable, Any]) -> dict[str, str]:
+    return {str(name): value for name, value in row.items() if isinstance(value, str)}
 
 
 def _write(path: Path, content: object) -> None:

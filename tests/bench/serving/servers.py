@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +51,9 @@ class Server:
 
 
 PEERS = HERE / "peers"
+OURS = "housing-operator"
+LIMIT = "empty FastAPI route"
+MLFLOW = "mlflow models serve"
 CLASSES = ("Low", "Medium", "High")
 
 
@@ -119,19 +123,18 @@ def _ours_task(own: Path, workers: int) -> str:
     )
 
 
-def _set_up_mlflow(prepared: Path, own: Path) -> None:
-    """The pipeline as MLflow's own scikit-learn flavor has it."""
-    import subprocess
-
-    python = environment("mlflow", PEERS / "mlflow.txt")
+def _set_up_mlflow(prepared: Path, _own: Path) -> None:
+    """The pipeline as MLflow's own scikit-learn flavor has it, saved once."""
+    target = prepared / "mlflow-model"
+    if (target / "MLmodel").exists():
+        return
     script = (
         "import sys, joblib, mlflow.sklearn; sys.path.insert(0, sys.argv[1]);"
         "mlflow.sklearn.save_model(joblib.load(sys.argv[2]), sys.argv[3],"
         " serialization_format='cloudpickle', pyfunc_predict_fn='predict_proba')"
     )
-    subprocess.run(
-        [python, "-c", script, HERE, prepared / "pipeline.joblib", own / "model"], check=True
-    )
+    python = environment("mlflow", PEERS / "mlflow.txt")
+    subprocess.run([python, "-c", script, HERE, prepared / "pipeline.joblib", target], check=True)
 
 
 def _set_up_mlserver(batching: bool) -> Callable[[Path, Path], None]:
@@ -211,8 +214,8 @@ def servers(prepared: Path, own: Path, port: int) -> dict[str, Server]:
         }
 
     described = {
-        "housing-operator": ours(1),
-        "empty FastAPI route": {
+        OURS: ours(1),
+        LIMIT: {
             "requirements": PEERS / "sklearn.txt",
             "command": (*uvicorn, "apps.empty_route:app"),
             "path": "/predict",
@@ -226,10 +229,10 @@ def servers(prepared: Path, own: Path, port: int) -> dict[str, Server]:
             "body": _one_or_many,
             "shares": _routes,
         },
-        "mlflow models serve": {
+        MLFLOW: {
             "requirements": PEERS / "mlflow.txt",
             "command": (
-                *("-m", "mlflow", "models", "serve", "--model-uri", str(own / "model")),
+                *("-m", "mlflow", "models", "serve", "--model-uri", str(prepared / "mlflow-model")),
                 *("--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)),
                 *("--workers", "1"),
             ),

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from housing_serving import batch_reading
+from housing_serving import batch_reading, work_queue
 from housing_serving.app import Service
 from housing_serving.routes import batch as route
 from tests.unit.serving.api_client import ApiClient
@@ -199,6 +200,20 @@ def test_no_more_files_than_the_limit_are_held(
     answer = _send(api, b"area\n1\n")
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "5"
+
+
+def test_an_answer_that_has_begun_is_ended_however_many_others_wait(
+    api: ApiClient, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_file = route.answer_file
+
+    def others_come(*arguments: Any) -> Iterator[bytes]:
+        monkeypatch.setattr(work_queue, "WAITING_CALLS", -work_queue.THREADS)
+        return answer_file(*arguments)
+
+    monkeypatch.setattr(route, "answer_file", others_come)
+    assert len(_rows(_send(api, (HEADER + "120,3,x\n" * 300).encode()))) == 300
+    assert _send(api, f"{HEADER}120,3,x\n".encode()).status_code == 503
 
 
 def test_a_place_is_free_again_after_each_file(api: ApiClient) -> None:

@@ -17,7 +17,7 @@ def _rejected(metrics: Metrics, reason: str) -> float | None:
     return metrics.registry.get_sample_value("housing_requests_rejected_total", {"reason": reason})
 
 
-def test_beyond_its_bound_calls_are_refused_until_there_is_room() -> None:
+def test_beyond_its_bound_calls_are_refused_until_there_is_room_and_parts_of_answers_wait() -> None:
     metrics = Metrics()
 
     async def scenario() -> None:
@@ -31,8 +31,10 @@ def test_beyond_its_bound_calls_are_refused_until_there_is_room() -> None:
         with pytest.raises(Problem) as refused:
             await queue.run(int)
         assert (refused.value.status, refused.value.headers["Retry-After"]) == (503, "5")
+        part = asyncio.create_task(queue.run_accepted(int, "7"))
         go.set()
         assert all(await asyncio.gather(*calls))
+        assert await part == 7
         assert await queue.run(int, "3") == 3
         assert sample("housing_requests_queued") == 0
         queue.shutdown()

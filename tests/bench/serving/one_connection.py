@@ -1,0 +1,89 @@
+"""A million requests to `/predict` on one connection, and the memory before and after.
+
+`python -m tests.bench.serving.one_connection`; the requests are pipelined, so that the server and
+not the way to it sets the pace. A request without a 200, or memory that grew, fails the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import socket
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from tests.bench.serving import load
+from tests.bench.serving.running import Prepared, body_of, first_answer, running
+from tests.bench.serving.servers import OURS, servers
+from tests.mlflow_server import free_port
+
+WARM_UP_REQUESTS = 20_000
+"""After which the caches of the encoder and the files of the log have their size."""
+
+MOST_GROWTH_MB = 10.0
+"""Far below a byte in ten for each of a million requests."""
+
+_STATUS = re.compile(rb"HTTP/1\.1 (\d{3})")
+_TAIL = len("HTTP/1.1 200") - 1
+
+
+def main() -> int:
+    """Ask, and say what was seen; 1 when it is not as it should be."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.serving.one_connection")
+    parser.add_argument("--requests", type=int, default=1_000_000)
+    requests = parser.parse_args().requests
+    prepared, port = Prepared.read(), free_port()
+    with tempfile.TemporaryDirectory(prefix="bench-serving-") as folder:
+        own = Path(folder)
+        server = servers(prepared.folder, own, port)[OURS]
+        server.setup(prepared.folder, own)
+        bodies = [body_of(server, [row]) for row in prepared.rows]
+        with running(server, prepared.folder, own) as process:
+            first_answer(process, port, server, bodies[0], own)
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+                _ask(connection, server.path, bodies, WARM_UP_REQUESTS)
+                before, begun = load.tree_megabytes(process.pid), time.monotonic()
+                statuses = _ask(connection, server.path, bodies, requests)
+                took, after = time.monotonic() - begun, load.tree_megabytes(process.pid)
+    grown = after - before
+    sys.stdout.write(
+        f"{requests:,} requests on one connection in {took:.0f} s: answers {statuses}; "
+        f"memory {before:.0f} MB before, {after:.0f} MB after\n"
+    )
+    return 0 if statuses == {200: requests} and grown <= MOST_GROWTH_MB else 1
+
+
+def _ask(
+    connection: socket.socket, path: str, bodies: list[bytes], requests: int
+) -> dict[int, int]:
+    """Send so many and read the answers; returns how many there were of each status."""
+    block = b"".join(load.request(path, body) for body in bodies)
+    blocks, rest = divmod(requests, len(bodies))
+
+    def send() -> None:
+        for _ in range(blocks):
+            connection.sendall(block)
+        for body in bodies[:rest]:
+            connection.sendall(load.request(path, body))
+
+    sender = threading.Thread(target=send, daemon=True)
+    sender.start()
+    found: dict[int, int] = {}
+    tail = b""
+    while sum(found.values()) < requests:
+        part = connection.recv(1 << 20)
+        if not part:
+            break
+        received = tail + part
+        for status in _STATUS.findall(received):
+            found[int(status)] = found.get(int(status), 0) + 1
+        tail = received[-_TAIL:]
+    sender.join(timeout=1)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

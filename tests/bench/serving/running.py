@@ -1,0 +1,88 @@
+"""A server of the comparison while it runs, and what it is asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tests.bench.serving import load
+from tests.bench.serving.prepare import prepare
+from tests.bench.serving.servers import Row, Server, variables
+
+START_SECONDS = 120.0
+STOP_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare` has made: its folder, listings, and the pipeline's answers to them."""
+
+    folder: Path
+    rows: list[Row]
+    expected: np.ndarray
+
+    @classmethod
+    def read(cls) -> Prepared:
+        """Make it when it is not there yet."""
+        folder = prepare()
+        rows = json.loads((folder / "rows.json").read_text("utf-8"))
+        return cls(folder, rows, np.array(json.loads((folder / "answers.json").read_text("utf-8"))))
+
+
+def body_of(server: Server, rows: Sequence[Row]) -> bytes:
+    """A request of that server for some listings."""
+    return json.dumps(server.body(rows), ensure_ascii=False).encode()
+
+
+@contextmanager
+def running(server: Server, prepared: Path, own: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The server on the first core, ended with all its processes."""
+    python = server.python()
+    with (own / "output.log").open("wb") as log:
+        process = subprocess.Popen(
+            ["taskset", "-c", "0", python, *server.command],
+            env=variables(server, prepared, own),
+            cwd=own,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(process.pid, number)
+                process.wait(STOP_SECONDS)
+            except ProcessLookupError:
+                break
+            except subprocess.TimeoutExpired:
+                continue
+
+
+def first_answer(
+    process: subprocess.Popen[bytes], port: int, server: Server, body: bytes, own: Path
+) -> float:
+    """Seconds from the start of the process to its first answer."""
+    begun = time.monotonic()
+    while True:
+        try:
+            load.ask(port, server.path, body)
+        except (OSError, ValueError) as error:
+            late = time.monotonic() - begun > START_SECONDS
+            if late or process.poll() is not None:
+                log = (own / "output.log").read_text(errors="replace")
+                raise AssertionError(f"no answer: {error}; its log ends: {log[-1500:]}") from error
+            time.sleep(0.01)
+        else:
+            return time.monotonic() - begun
