@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from housing_core.bundle import BUNDLE_PATH
+from housing_serving.model_cache import versions_in
 
 
 class BakedModels:
@@ -20,14 +21,7 @@ class BakedModels:
 
     def versions(self) -> list[str]:
         """Versions that have a folder; none when it cannot be read."""
-        try:
-            return [
-                entry.name
-                for entry in self._folder.iterdir()
-                if entry.name.isdigit() and entry.is_dir()
-            ]
-        except OSError:
-            return []
+        return versions_in(self._folder, Path.is_dir)
 
     def bundle_of(self, version: str) -> Path:
         """Folder of the bundle of a version."""

@@ -12,7 +12,7 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -28,6 +28,14 @@ _INCOMING = ".incoming-"
 logger = logging.getLogger(__name__)
 
 
+def versions_in(folder: Path, is_good: Callable[[Path], bool]) -> list[str]:
+    """Versions whose folder in there is good; none when it cannot be read."""
+    try:
+        return [entry.name for entry in folder.iterdir() if entry.name.isdigit() and is_good(entry)]
+    except OSError:
+        return []
+
+
 class ModelCache:
     """The local copies of one model's versions."""
 
@@ -36,14 +44,7 @@ class ModelCache:
 
     def versions(self) -> list[str]:
         """Versions with a good copy; none when the folder cannot be read."""
-        try:
-            return [
-                entry.name
-                for entry in self._folder.iterdir()
-                if entry.name.isdigit() and (entry / MARKER).is_file()
-            ]
-        except OSError:
-            return []
+        return versions_in(self._folder, lambda copy: (copy / MARKER).is_file())
 
     def copy_of(self, version: str) -> Path:
         """Where the copy of a version is, or would be."""
