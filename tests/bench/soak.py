@@ -20,7 +20,6 @@ from pathlib import Path
 from tests.cluster_client import (
     ROOT,
     Cluster,
-    CommandError,
     Manifest,
     condition_of,
     wait_until,
@@ -59,7 +58,7 @@ class Soak:
             NAMESPACE,
             say=say,
             spec={
-                "training": {"forest": {"trees": trees}},
+                "training": {"recipe": "seed", "forest": {"trees": trees}},
                 "promotion": {"gates": {"maxLatency": "2s"}},
                 "serving": {"production": {"replicas": REPLICAS}},
             },
@@ -113,7 +112,7 @@ class Soak:
         """Delete one pod after the other, one every 20 s, as Kubernetes ends pods: with SIGTERM."""
         ended = 0
         for _ in ticks(seconds):
-            # The oldest: the next one has had its turn to become ready.
+            self.settle()  # where a pod takes longer to start, that is what sets the pace
             victim = min(self.pods(), key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
             name = victim["metadata"]["name"]
             self.cluster.kubectl("delete", "pod", name, "-n", NAMESPACE, "--wait=false")
@@ -179,32 +178,22 @@ class Soak:
         return True
 
     def evict(self) -> int:
-        """Evict every pod through the API, as fast as the disruption budget lets `kubectl drain`."""
+        """Evict each pod through the API, as the drain of a node does, when the others are ready.
+
+        A disruption budget would see to that. There is none where the log is on a claim of one
+        node, as it is by default: it would block the drain of that node for ever.
+        """
         victims = [pod["metadata"]["name"] for pod in self.pods()]
         for name in victims:
-            wait_until(
-                lambda name=name: (self._evicted(name), None),  # type: ignore[misc]
-                what=f"the budget to allow the eviction of {name}",
-                timeout=300,
-            )
-        self.settle()
-        return len(victims)
-
-    def _evicted(self, name: str) -> bool:
-        """Ask for the eviction of a pod; False while the budget does not allow it."""
-        body = {
-            "apiVersion": "policy/v1",
-            "kind": "Eviction",
-            "metadata": {"name": name, "namespace": NAMESPACE},
-        }
-        path = f"/api/v1/namespaces/{NAMESPACE}/pods/{name}/eviction"
-        try:
+            body = {
+                "apiVersion": "policy/v1",
+                "kind": "Eviction",
+                "metadata": {"name": name, "namespace": NAMESPACE},
+            }
+            path = f"/api/v1/namespaces/{NAMESPACE}/pods/{name}/eviction"
             self.cluster.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(body))
-        except CommandError as error:
-            if "disruption budget" not in error.output:
-                raise
-            return False
-        return True
+            self.settle()
+        return len(victims)
 
 
 def ticks(seconds: float) -> Iterator[int]:
@@ -247,7 +236,7 @@ Made by `make soak MINUTES={minutes:g}` on {datetime.now(UTC):%Y-%m-%d}: a Housi
 |---|---|---|---|---|---|---|---|
 {rows}
 
-Pods are ended as Kubernetes does it, with SIGTERM: by deletion one every {KILL_EVERY_SECONDS:.0f} s, by `kubectl rollout restart`, by an autoscaler that goes to {REPLICAS + 1} and is taken away again, and by the eviction API that `kubectl drain` uses, as fast as the disruption budget allows. A new token in the Secret of feedback ends none. Server, callers, control plane and the start of every new pod share the node's cores: compare the rows with the quiet one, not with another machine.
+Pods are ended as Kubernetes does it, with SIGTERM: by deletion one every {KILL_EVERY_SECONDS:.0f} s, by `kubectl rollout restart`, by an autoscaler that goes to {REPLICAS + 1} and is taken away again, and by the eviction API that `kubectl drain` uses, each when the others are ready. A new token in the Secret of feedback ends none. Server, callers, control plane and the start of every new pod share the node's cores: compare the rows with the quiet one, not with another machine.
 """
 
 
@@ -262,11 +251,11 @@ def run(cluster: Cluster, minutes: float, trees: int, target: Path) -> int:
         rate = SHARE_OF_PEAK * peak.sent / peak.seconds
         phases = [
             soak.phase("quiet", rate, lambda: rest(min(60.0, seconds / 4))),
-            soak.phase("one pod killed every 20 s", rate, lambda: soak.kill(seconds)),
-            soak.phase("rolling restart", rate, soak.roll),
-            soak.phase(f"scaled {REPLICAS} → {REPLICAS + 1} → {REPLICAS}", rate, soak.scale),
             soak.phase("every pod evicted", rate, soak.evict),
             soak.phase("token of feedback changed", rate, soak.rotate),
+            soak.phase("rolling restart", rate, soak.roll),
+            soak.phase(f"scaled {REPLICAS} → {REPLICAS + 1} → {REPLICAS}", rate, soak.scale),
+            soak.phase("one pod killed every 20 s", rate, lambda: soak.kill(seconds)),
         ]
     finally:
         cluster.delete("namespace", NAMESPACE, "", wait=False)

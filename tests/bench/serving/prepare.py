@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import numpy as np
 import pandas as pd
 from imblearn.over_sampling import SMOTE
 
-from housing_core.bundle import read_schema
+from housing_core.bundle import Schema, read_schema
 from housing_core.registry import Registry
 from tests.integration.training.program import Program, task
 from tests.mlflow_server import MlflowServer
@@ -39,16 +41,35 @@ def cache_folder() -> Path:
 def prepare() -> Path:
     """Make the folder with bundle, pipeline, rows and expected answers, and return it.
 
-    It is named by what it is made from, so that a change of the recipe makes it anew.
+    What is in it is kept by what it is made from: a change of the training trains the bundle anew,
+    and the pipeline only if it changes the columns.
     """
-    digest = hashlib.sha256(LISTINGS.read_bytes())
-    for source in [*sorted((ROOT / "training").rglob("*.py")), HERE / "apps" / "pipeline.py"]:
-        digest.update(source.read_bytes())
-    folder = cache_folder() / digest.hexdigest()[:16]
+    listings = LISTINGS.read_bytes()
+    training = [source.read_bytes() for source in sorted((ROOT / "training").rglob("*.py"))]
+    folder = _kept("bundle", [listings, *training], _train_ours)
+    schema = read_schema(folder / "bundle")
+    columns = repr([(column.name, column.kind) for column in schema.columns])
+    crosses = repr([cross.columns for cross in schema.crosses])
+    made_from = [
+        listings,
+        (HERE / "apps" / "pipeline.py").read_bytes(),
+        (columns + crosses).encode(),
+    ]
+    theirs = _kept("pipeline", made_from, functools.partial(_fit_theirs, schema))
+    for made in ("pipeline.joblib", "columns.json", "rows.json", "answers.json", "mlflow-model"):
+        (folder / made).unlink(missing_ok=True)
+        (folder / made).symlink_to(theirs / made)
+    return folder
+
+
+def _kept(name: str, made_from: Sequence[bytes], make: Callable[[Path], None]) -> Path:
+    """A folder of the cache, made when it is not there yet."""
+    digest = hashlib.sha256(b"".join(made_from)).hexdigest()[:12]
+    folder = cache_folder() / f"{name}-{digest}"
     if not (folder / "done").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        _train_ours(folder)
-        _fit_theirs(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        make(folder)
         (folder / "done").touch()
     return folder
 
@@ -59,7 +80,7 @@ def _train_ours(folder: Path) -> None:
     server.start()
     try:
         given = task(LISTINGS, name="bench", key="bench")
-        given["training"] = {}  # the defaults: 100 trees, grown to their end
+        given["training"] = {"recipe": "seed"}  # 100 trees, grown to their end
         ended = Program(given, server.url, folder / "training").end(TRAINING_SECONDS)
         assert ended.code == 0, ended.output
         os.environ["MLFLOW_TRACKING_URI"] = server.url
@@ -68,14 +89,13 @@ def _train_ours(folder: Path) -> None:
         server.stop()
 
 
-def _fit_theirs(folder: Path) -> None:
+def _fit_theirs(schema: Schema, folder: Path) -> None:
     """The same columns, crosses, classes and trees, by stock scikit-learn and imbalanced-learn."""
     print("fitting the scikit-learn pipeline", flush=True)
     # By the name that the peers know it by: the pipeline is pickled.
     sys.path.insert(0, str(HERE))
     make_pipeline = importlib.import_module("apps.pipeline").make_pipeline
 
-    schema = read_schema(folder / "bundle")
     kinds: dict[str, list[str]] = {"Numeric": [], "Categorical": [], "HighCardinality": []}
     for column in schema.columns:
         kinds[column.kind].append(column.name)
@@ -94,7 +114,8 @@ def _fit_theirs(folder: Path) -> None:
     )
     features = pipeline["features"].fit_transform(frame[inputs])
     features, labels = SMOTE(random_state=42).fit_resample(features, labels)
-    pipeline["forest"].fit(features, labels)
+    pipeline["forest"].set_params(n_jobs=-1).fit(features, labels)
+    pipeline["forest"].set_params(n_jobs=1)
     joblib.dump(pipeline, folder / "pipeline.joblib")
     nodes = sum(tree.tree_.node_count for tree in pipeline["forest"].estimators_)
     chosen = frame[inputs].sample(ROWS, random_state=7)

@@ -61,8 +61,12 @@ def _one_or_many(rows: Sequence[Row]) -> Any:
     return rows[0] if len(rows) == 1 else list(rows)
 
 
-def _records(rows: Sequence[Row]) -> Any:
-    return {"dataframe_records": list(rows)}
+def _records(columns: Sequence[str]) -> Callable[[Sequence[Row]], Any]:
+    def body(rows: Sequence[Row]) -> Any:
+        # With every column: MLflow makes a frame of it as it is.
+        return {"dataframe_records": [{name: row.get(name) for name in columns} for row in rows]}
+
+    return body
 
 
 def _tensors(columns: Sequence[str]) -> Callable[[Sequence[Row]], Any]:
@@ -125,7 +129,7 @@ def _ours_task(own: Path, workers: int) -> str:
 
 def _set_up_mlflow(prepared: Path, _own: Path) -> None:
     """The pipeline as MLflow's own scikit-learn flavor has it, saved once."""
-    target = prepared / "mlflow-model"
+    target = (prepared / "mlflow-model").resolve()
     if (target / "MLmodel").exists():
         return
     script = (
@@ -237,7 +241,7 @@ def servers(prepared: Path, own: Path, port: int) -> dict[str, Server]:
                 *("--workers", "1"),
             ),
             "path": "/invocations",
-            "body": _records,
+            "body": _records(columns),
             "shares": lambda answer: answer["predictions"],
             "setup": _set_up_mlflow,
         },
