@@ -68,7 +68,7 @@ def main() -> None:
             try:
                 _measure(prepared, name, arguments.seconds, result)
             except (OSError, ValueError, AssertionError, subprocess.SubprocessError) as error:
-                result.failure = " ".join(str(error).split())[:300] or type(error).__name__
+                result.failure = " ".join(str(error).split())[:900] or type(error).__name__
                 print(f"  failed: {result.failure}", flush=True)
         text = report.table(list(results.values()), number + 1, arguments.seconds)
         if arguments.output:  # after each pass, so that a run that is cut short leaves what it has

@@ -93,8 +93,8 @@ def drive(target: Target, connections: int, seconds: float) -> Window:
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     return Window(
         rate=float(_find(r"Requests/sec:\s+([\d.]+)", text)),
-        p50=_milliseconds(_find(r"50%\s+(\S+)", text)),
-        p99=_milliseconds(_find(r"99%\s+(\S+)", text)),
+        p50=_milliseconds(_find(r"^ +50% +(\S+)$", text)),
+        p99=_milliseconds(_find(r"^ +99% +(\S+)$", text)),
         errors=failed + (int(bad.group(1)) if bad else 0),
         others=others,
         cpu=1e6 * used / max(requests, 1),
@@ -207,5 +207,8 @@ def _find(pattern: str, text: str) -> str:
 
 
 def _milliseconds(text: str) -> float:
-    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text).groups()  # type: ignore[union-attr]
+    match = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text)
+    if match is None:
+        raise ValueError(f"{text!r} is no time of wrk")
+    number, unit = match.groups()
     return float(number) * {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}[unit]

@@ -82,7 +82,7 @@ def first_answer(
             late = time.monotonic() - begun > START_SECONDS
             if late or process.poll() is not None:
                 log = (own / "output.log").read_text(errors="replace")
-                raise AssertionError(f"no answer: {error}; its log ends: {log[-1500:]}") from error
+                raise AssertionError(f"no answer: {error}; its log ends: {log[-400:]}") from error
             time.sleep(0.01)
         else:
             return time.monotonic() - begun

@@ -15,6 +15,7 @@ import numpy as np
 
 from housing_serving.model_cache import ModelCache
 from tests.bench.serving.prepare import HERE, ROOT, environment
+from tests.mlflow_server import free_port
 
 Row = dict[str, Any]
 
@@ -202,7 +203,7 @@ def servers(prepared: Path, own: Path, port: int) -> dict[str, Server]:
             "setup": _set_up_mlserver(batching),
             "environment": {
                 "MLSERVER_HTTP_PORT": str(port),
-                "MLSERVER_GRPC_PORT": str(port + 1),
+                "MLSERVER_GRPC_PORT": str(free_port()),
                 "MLSERVER_HOST": "127.0.0.1",
             },
         }
