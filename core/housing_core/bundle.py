@@ -14,6 +14,7 @@ A version in MLflow is a normal pyfunc model; the bundle is the folder `artifact
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -264,6 +265,48 @@ class CalibrationResult(_Part):
     log_loss_after: float | None = None
 
 
+class SearchResult(_Part):
+    """How the search for settings went, in cross-validation on the training part.
+
+    Attributes:
+        trials: settings that were judged to the end, the model's own among them.
+        pruned: settings that were given up after some folds.
+        own_macro_f1: of the model's own settings; None when there was no time for them.
+        macro_f1: of the settings that won.
+        ahead: `macro_f1` minus `own_macro_f1`; None when the model's own settings won.
+        ahead_interval: of `ahead`, as if the winner had not been chosen among many.
+        seconds: of all attempts together.
+        note: why it ended before all trials were made.
+
+    """
+
+    trials: int
+    pruned: int = 0
+    own_macro_f1: float | None = None
+    macro_f1: float | None = None
+    ahead: float | None = None
+    ahead_interval: Interval | None = None
+    seconds: float = 0.0
+    note: str = ""
+
+    def in_words(self, settings: Mapping[str, float | None]) -> str:
+        """What was tried, and what came of it."""
+        text = f"search: {self.trials} settings judged, {self.pruned} given up early"
+        if self.note:
+            text += f", {self.note}"
+        if self.ahead is None or self.ahead_interval is None:
+            return f"{text}; the model's own settings are kept"
+        shown = ", ".join(
+            f"{name} {'unlimited' if value is None else f'{value:.3g}'}"
+            for name, value in settings.items()
+        )
+        low, high = self.ahead_interval.low, self.ahead_interval.high
+        return (
+            f"{text}; {shown} win, {self.ahead:.4f} ahead of the model's own ({low:.4f} to "
+            f"{high:.4f})"
+        )
+
+
 class RecipeResult(_Part):
     """What the recipe made, and why.
 
@@ -272,6 +315,8 @@ class RecipeResult(_Part):
         model: the candidate that won, or that the recipe always makes.
         iterations: of boosting; None for a forest.
         candidates: the winner first.
+        settings: of the model, found by a search; none when it has its own.
+        search: how they were found.
         digest: of what it depends on, so that a later attempt can take it over.
 
     """
@@ -281,10 +326,12 @@ class RecipeResult(_Part):
     iterations: int | None = None
     candidates: list[CandidateResult] = []
     calibration: CalibrationResult = CalibrationResult()
+    settings: dict[str, int | float | None] = {}
+    search: SearchResult | None = None
     digest: str = ""
 
     def in_words(self) -> str:
-        """The winner, and by how much it is ahead of whom."""
+        """The winner, by how much it is ahead of whom, and what a search made of it."""
         text: str = self.model
         for position, candidate in enumerate(self.candidates):
             if candidate.macro_f1 is None:
@@ -295,6 +342,8 @@ class RecipeResult(_Part):
                 low, high = candidate.behind_interval.low, candidate.behind_interval.high
                 text += f"; ahead of {candidate.name} by {candidate.behind:.4f} "
                 text += f"(95 % interval {low:.4f} to {high:.4f})"
+        if self.search is not None:
+            text += f"; {self.search.in_words(self.settings)}"
         return text
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from housing_core.api.spec import Cross, Training
 from housing_core.bundle import ModelKind
 from housing_training.columns import Columns
-from housing_training.features import Codes, TypedRows, fit_encoder
+from housing_training.features import Codes, Encoder, TypedRows, fit_encoder
 from housing_training.forest import Features, grow_forest
 from housing_training.models import Model
 from housing_training.resampling import resample
@@ -77,6 +77,21 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """Rows as an estimator learns from them.
+
+    Attributes:
+        features: (rows, features), synthetic rows last.
+        labels: (rows,) class index.
+
+    """
+
+    encoder: Encoder | TargetEncoder
+    features: Features
+    labels: Classes
+
+
+@dataclass(frozen=True)
 class Fitter:
     """Fits any candidate by one spec.
 
@@ -84,6 +99,7 @@ class Fitter:
         columns, crosses: what the rows hold.
         training: of the spec.
         classes: number of classes.
+        boosting: settings of boosting that differ from `BOOSTING_SETTINGS`.
 
     """
 
@@ -91,6 +107,14 @@ class Fitter:
     crosses: Sequence[Cross]
     training: Training
     classes: int
+    boosting: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_settings(self, name: ModelKind, settings: Mapping[str, Any]) -> Fitter:
+        """The same with other settings of one candidate: fields of `Forest`, or of boosting."""
+        if name == "EncodedBoosting":
+            return replace(self, boosting=settings)
+        forest = self.training.forest.model_copy(update=dict(settings))
+        return replace(self, training=self.training.model_copy(update={"forest": forest}))
 
     def fit(
         self,
@@ -111,52 +135,65 @@ class Fitter:
             say: is told what a person should know.
 
         """
-        grow = grow or self._grow
-        if name == "HashedForest":
-            encoder = fit_encoder(
-                part.typed, self.columns, self.crosses, self.training.hashing.buckets
-            )
-            features, labels, messages = resample(
-                encoder.transform(part.typed),
-                part.labels,
-                self.training.resampling,
-                self.training.seed,
-            )
-            if say is not None:
-                before, after = (
-                    np.bincount(part_labels, minlength=self.classes).tolist()
-                    for part_labels in (part.labels, labels)
-                )
-                messages.append(
-                    f"{len(labels) - len(part.labels)} synthetic rows added: rows of the classes "
-                    f"before {before}, after {after}"
-                )
-                for message in messages:
-                    say(message)
-            return Model(encoder, grow(features, labels), self.classes)
-        encoder_, encoded = self._encode(part, fill_missing=name == "EncodedForest")
-        if name == "EncodedForest":
-            return Model(encoder_, grow(encoded, part.labels), self.classes)
+        encoded = self.encode(name, part, say)
+        return self.fit_encoded(name, encoded, iterations=iterations, grow=grow)
+
+    def fit_encoded(
+        self,
+        name: ModelKind,
+        encoded: Encoded,
+        *,
+        iterations: int | None = None,
+        grow: Grow | None = None,
+    ) -> Model:
+        """The part of `fit` that settings of the model change."""
+        if name != "EncodedBoosting":
+            forest = (grow or self._grow)(encoded.features, encoded.labels)
+            return Model(encoded.encoder, forest, self.classes)
         boosting = HistGradientBoostingClassifier(
             max_iter=iterations or BOOSTING_ITERATIONS,
             random_state=self.training.seed,
-            **BOOSTING_SETTINGS,
+            **{**BOOSTING_SETTINGS, **self.boosting},
         )
-        return Model(encoder_, boosting.fit(encoded, part.labels), self.classes)
+        return Model(encoded.encoder, boosting.fit(encoded.features, encoded.labels), self.classes)
 
-    def _encode(self, part: Part, *, fill_missing: bool) -> tuple[TargetEncoder, Features]:
-        return fit_target_encoder(
-            part.typed,
-            columns=self.columns,
-            crosses=self.crosses,
-            buckets=self.training.hashing.buckets,
-            prices=part.prices,
-            labels=part.labels,
-            classes=self.classes,
-            seed=self.training.seed,
-            fill_missing=fill_missing,
-            groups=part.groups,
+    def encode(
+        self, name: ModelKind, part: Part, say: Callable[[str], None] | None = None
+    ) -> Encoded:
+        """The part of `fit` that settings of the model do not change."""
+        if name != "HashedForest":
+            encoder, features = fit_target_encoder(
+                part.typed,
+                columns=self.columns,
+                crosses=self.crosses,
+                buckets=self.training.hashing.buckets,
+                prices=part.prices,
+                labels=part.labels,
+                classes=self.classes,
+                seed=self.training.seed,
+                fill_missing=name == "EncodedForest",
+                groups=part.groups,
+            )
+            return Encoded(encoder, features, part.labels)
+        hashing = fit_encoder(part.typed, self.columns, self.crosses, self.training.hashing.buckets)
+        resampled, labels, messages = resample(
+            hashing.transform(part.typed),
+            part.labels,
+            self.training.resampling,
+            self.training.seed,
         )
+        if say is not None:
+            before, after = (
+                np.bincount(part_labels, minlength=self.classes).tolist()
+                for part_labels in (part.labels, labels)
+            )
+            messages.append(
+                f"{len(labels) - len(part.labels)} synthetic rows added: rows of the classes "
+                f"before {before}, after {after}"
+            )
+            for message in messages:
+                say(message)
+        return Encoded(hashing, resampled, labels)
 
     def _grow(self, features: Features, labels: Classes) -> RandomForestClassifier:
         settings = self.training.forest

@@ -79,6 +79,7 @@ def grow_forest(
         n_estimators=max(1, len(resumed)),
         max_depth=settings.max_depth,
         min_samples_leaf=settings.min_samples_leaf,
+        max_features=settings.max_features or "sqrt",
         class_weight=weights,
         random_state=seed,
         warm_start=True,

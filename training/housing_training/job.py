@@ -18,6 +18,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from housing_core import bundle as parts
+from housing_core.api.spec import Forest
 from housing_core.api.status import Outcome
 from housing_core.bundle import BUNDLE_PATH, RecipeResult, Summary
 from housing_core.registry import Registry, RegistryError
@@ -52,6 +53,9 @@ MESSAGE_LIMIT = 5000
 
 RECIPE_ARTIFACT = "recipe.json"
 """In each run: what the recipe chose, as soon as it has chosen; a later attempt takes it over."""
+
+SEARCH_ARTIFACT = "search.json"
+"""The same with the settings that a search has found."""
 
 logger = logging.getLogger(__name__)
 
@@ -166,6 +170,9 @@ class TrainingJob:
         warnings = self._warnings(prepared)
         with progress.stage("select"):
             recipe = self._recipe(run, prepared)
+        if spec.search is not None:
+            with progress.stage("search"):
+                recipe = self._searched(run, prepared, recipe)
         with progress.stage("grow"):
             model, resumed = self._fit(run, prepared, recipe)
         bundle = folder / Path(BUNDLE_PATH).name
@@ -279,32 +286,62 @@ class TrainingJob:
         """What the recipe makes of this data; an earlier attempt may have found out already."""
         spec, progress = self.task.training, self.progress
         digest = selection_digest(prepared.training, spec)
-        if RECIPE_ARTIFACT in run.names():
-            try:
-                found = RecipeResult.model_validate_json(run.download(RECIPE_ARTIFACT))
-            except ValidationError:
-                progress.say(f"{RECIPE_ARTIFACT} of an earlier attempt is ignored: not readable")
-            else:
-                if found.digest == digest and found.model in CANDIDATES:
-                    progress.say(f"an earlier attempt has chosen {found.model}")
-                    return found
-                progress.say(f"{RECIPE_ARTIFACT} of an earlier attempt is ignored: of other data")
+        found = self._taken_over(run, RECIPE_ARTIFACT, digest)
+        if found is not None:
+            progress.say(f"an earlier attempt has chosen {found.model}")
+            return found
         found = choose(
             prepared.fitter(spec), prepared.training, spec, digest=digest, say=progress.say
         )
         run.upload(RECIPE_ARTIFACT, found.model_dump_json(indent=1).encode())
         return found
 
+    def _searched(self, run: TrainingRun, prepared: Prepared, chosen: RecipeResult) -> RecipeResult:
+        """The same with the best settings that a search finds, or that an earlier attempt found."""
+        # Optuna takes a second to import, and most trainings search for nothing.
+        from housing_training.search import search  # noqa: PLC0415 - see above
+        from housing_training.search_store import SearchStore  # noqa: PLC0415 - see above
+
+        found = self._taken_over(run, SEARCH_ARTIFACT, chosen.digest)
+        if found is not None and found.search is not None:
+            words = found.search.in_words(found.settings)
+            self.progress.say(f"an earlier attempt has ended its {words}")
+            return found
+        found = search(
+            prepared.fitter(self.task.training),
+            prepared.training,
+            chosen,
+            SearchStore(run, chosen.digest, self.progress.say),
+            say=self.progress.say,
+        )
+        run.upload(SEARCH_ARTIFACT, found.model_dump_json(indent=1).encode())
+        return found
+
+    def _taken_over(self, run: TrainingRun, name: str, digest: str) -> RecipeResult | None:
+        """A result that an earlier attempt left, if it is of these data and settings."""
+        if name not in run.names():
+            return None
+        try:
+            found = RecipeResult.model_validate_json(run.download(name))
+        except ValidationError:
+            self.progress.say(f"{name} of an earlier attempt is ignored: not readable")
+            return None
+        if found.digest == digest and found.model in CANDIDATES:
+            return found
+        self.progress.say(f"{name} of an earlier attempt is ignored: of other data")
+        return None
+
     def _fit(self, run: TrainingRun, prepared: Prepared, recipe: RecipeResult) -> tuple[Model, int]:
         """The model, and the trees that came from checkpoints."""
         resumed = 0
+        fitter = prepared.fitter(self.task.training).with_settings(recipe.model, recipe.settings)
 
         def grow(features: Features, labels: Classes) -> RandomForestClassifier:
             nonlocal resumed
-            forest, resumed = self._grow(run, features, labels)
+            forest, resumed = self._grow(run, features, labels, fitter.training.forest)
             return forest
 
-        model = prepared.fitter(self.task.training).fit(
+        model = fitter.fit(
             recipe.model,
             prepared.training,
             iterations=recipe.iterations,
@@ -314,39 +351,39 @@ class TrainingJob:
         return model, resumed
 
     def _grow(
-        self, run: TrainingRun, features: Features, labels: Classes
+        self, run: TrainingRun, features: Features, labels: Classes, forest: Forest
     ) -> tuple[RandomForestClassifier, int]:
         """The forest, and the trees that came from checkpoints."""
         spec, progress = self.task.training, self.progress
-        digest = forest_digest(features, labels, spec.forest, spec.seed)
+        digest = forest_digest(features, labels, forest, spec.seed)
         resumed, messages = checkpoints.unpack(
-            run.names(checkpoints.FOLDER), run.download, digest, spec.forest.trees
+            run.names(checkpoints.FOLDER), run.download, digest, forest.trees
         )
         for message in messages:
             progress.say(message)
         if resumed:
-            progress.say(f"resumed from tree {len(resumed)} of {spec.forest.trees}")
+            progress.say(f"resumed from tree {len(resumed)} of {forest.trees}")
             run.log(tags={"resumed_from_trees": str(len(resumed))})
 
         def checkpoint(trees: int, new: list[DecisionTreeClassifier]) -> None:
             for path, content in checkpoints.pack(new, trees, digest).items():
                 run.upload(path, content)
             progress.say(
-                f"{trees} of {spec.forest.trees} trees",
+                f"{trees} of {forest.trees} trees",
                 trees=trees,
                 seconds=round(progress.total_seconds, 1),
             )
 
-        forest = grow_forest(
+        grown = grow_forest(
             features,
             labels,
-            spec.forest,
+            forest,
             seed=spec.seed,
             every=spec.checkpoint.every_trees,
             resumed=resumed,
             checkpoint=checkpoint,
         )
-        return forest, len(resumed)
+        return grown, len(resumed)
 
     def _log(
         self,
@@ -389,6 +426,7 @@ class TrainingJob:
                 "model": recipe.model,
                 "selection": recipe.in_words(),
                 "calibration": recipe.calibration.method,
+                **({"settings": json.dumps(recipe.settings)} if recipe.search else {}),
                 **({"warnings": "\n".join(summary.warnings)} if summary.warnings else {}),
             },
             metrics=metrics(evaluated.scores, evaluated.intervals, evaluated.baseline)

@@ -40,7 +40,7 @@ def model_card(
     ]
     if summary.warnings:
         parts += ["## Beware", "\n".join(f"- {warning}" for warning in summary.warnings)]
-    if summary.recipe is not None and summary.recipe.candidates:
+    if summary.recipe is not None and (summary.recipe.candidates or summary.recipe.search):
         parts += ["## Why this model", summary.recipe.in_words()]
     if importance:
         parts += ["## Columns that matter most", _importance(importance)]

@@ -44,7 +44,7 @@ Answers = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass
-class _Racer:
+class Racer:
     """A candidate under way.
 
     Attributes:
@@ -63,38 +63,49 @@ class _Racer:
     note: str = ""
 
     @classmethod
-    def of(cls, name: ModelKind, rows: int, classes: int) -> _Racer:
+    def of(cls, name: ModelKind, rows: int, classes: int) -> Racer:
+        """One that has not begun."""
         stages = BOOSTING_ITERATIONS // STAGE if name == "EncodedBoosting" else 1
         return cls(name, np.zeros((stages, rows, classes)), np.zeros(rows, bool))
 
     @property
     def iterations(self) -> int | None:
+        """Iterations of boosting that did best; None of a forest."""
         return (self.best + 1) * STAGE if len(self.stages) > 1 else None
 
     @property
     def answers(self) -> Answers:
+        """(rows, classes); zero where a row was not held out yet."""
         answers: Answers = self.stages[self.best]
         return answers
 
     @property
     def labels(self) -> Codes:
+        """(rows,) class index."""
         labels: Codes = self.answers.argmax(axis=1)
         return labels
 
     def judge(self, model: Model, part: Part, held: Codes) -> None:
         """Keep the answers for rows that the model has not learned from."""
-        rows = part.typed.take(held)
-        if isinstance(model.estimator, HistGradientBoostingClassifier):
-            features = model.encoder.transform(rows)
-            staged = model.estimator.staged_predict_proba(features)
-            for iteration, answers in enumerate(staged, start=1):
-                if iteration % STAGE == 0:
-                    self.stages[iteration // STAGE - 1, held] = model.spread(answers)
-        else:
-            self.stages[0, held] = model.answer(rows)
+        features = model.encoder.transform(part.typed.take(held))
+        self.keep(staged_answers(model, features), part, held)
+
+    def keep(self, answers: Answers, part: Part, held: Codes) -> None:
+        """Keep (stages, held rows, classes) for rows that were not learned from."""
+        self.stages[:, held] = answers
         self.judged[held] = True
         named = self.stages[:, self.judged, part.labels[self.judged]]
         self.best = int(np.log(np.maximum(named, 1e-12)).mean(axis=1).argmax())
+
+
+def staged_answers(model: Model, features: Any) -> Answers:
+    """(stages, rows, classes): of a forest one stage, of boosting one every `STAGE` iterations."""
+    if not isinstance(model.estimator, HistGradientBoostingClassifier):
+        return model.answer_features(features)[np.newaxis]
+    staged = model.estimator.staged_predict_proba(features)
+    return np.stack(
+        [model.spread(answers) for n, answers in enumerate(staged, start=1) if n % STAGE == 0]
+    )
 
 
 def choose(
@@ -122,7 +133,7 @@ def choose(
     if training.recipe == "seed":
         return _calibrated_seed(fitter, part, folds[0], digest)
     deadline = clock() + parse_duration(training.auto.time_budget).total_seconds()
-    racers = [_Racer.of(name, len(part.labels), fitter.classes) for name in CANDIDATES]
+    racers = [Racer.of(name, len(part.labels), fitter.classes) for name in CANDIDATES]
     running = list(racers)
     for number, (learned, held) in enumerate(folds):
         for racer in list(running):
@@ -150,7 +161,7 @@ def choose(
         model=best.name,
         iterations=best.iterations,
         candidates=results,
-        calibration=_calibration_result(calibration),
+        calibration=calibration_result(calibration),
         digest=digest,
     )
 
@@ -186,12 +197,13 @@ def _calibrated_seed(
     return RecipeResult(
         recipe="seed",
         model="HashedForest",
-        calibration=_calibration_result(calibration),
+        calibration=calibration_result(calibration),
         digest=digest,
     )
 
 
-def _calibration_result(calibration: Calibration) -> CalibrationResult:
+def calibration_result(calibration: Calibration) -> CalibrationResult:
+    """The correction as a result keeps it."""
     return CalibrationResult(
         method=calibration.method,
         scale=calibration.scale,
@@ -201,24 +213,25 @@ def _calibration_result(calibration: Calibration) -> CalibrationResult:
     )
 
 
-def _macro_f1(racer: _Racer, part: Part, classes: int) -> float:
+def macro_f1(racer: Racer, part: Part, classes: int) -> float:
+    """Over all rows that were held out so far."""
     rows = racer.judged
     counts = confusion_counts(part.labels[rows], racer.labels[rows], classes)
     return float(matrix_scores(counts)["macro_f1"])
 
 
-def _best(racers: list[_Racer], part: Part, classes: int) -> _Racer:
+def _best(racers: list[Racer], part: Part, classes: int) -> Racer:
     """The winner: who was judged on most rows, and among those the best.
 
     Who dropped out or ran out of time was judged on fewer; both lose to one who went on.
     """
     most = max(int(racer.judged.sum()) for racer in racers)
     left = [racer for racer in racers if racer.judged.sum() == most]
-    return max(left, key=lambda racer: _macro_f1(racer, part, classes))
+    return max(left, key=lambda racer: macro_f1(racer, part, classes))
 
 
 def _drop_the_beaten(
-    running: list[_Racer], part: Part, classes: int, seed: int, number: int
+    running: list[Racer], part: Part, classes: int, seed: int, number: int
 ) -> None:
     if len(running) < 2:
         return
@@ -235,7 +248,7 @@ def _drop_the_beaten(
             running.remove(racer)
 
 
-def _result(racer: _Racer, best: _Racer, part: Part, classes: int, seed: int) -> CandidateResult:
+def _result(racer: Racer, best: Racer, part: Part, classes: int, seed: int) -> CandidateResult:
     if not racer.judged.any():
         return CandidateResult(name=racer.name, note=racer.note)
     truth, rows = part.labels, racer.judged

@@ -7,7 +7,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,9 @@ from housing_core.registry import (
     RegistryUnavailableError,
     translated,
 )
+
+PARENT_TAG = "mlflow.parentRunId"
+"""MLflow shows a run with it below the run that it names."""
 
 PATIENCE_SECONDS = 300.0
 """How long one call waits for MLflow: a restart or a rollout of its server takes less."""
@@ -142,6 +145,56 @@ class TrainingRun:
         def send() -> None:
             with translated("the run's records"):
                 self.registry.client.log_batch(self.run_id, **entries)
+
+        patiently(send)
+
+    def nested(
+        self,
+        name: str,
+        *,
+        status: str,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, Iterable[tuple[int, float]]],
+        tags: Mapping[str, str],
+    ) -> None:
+        """A finished run below this one; one of the same name that is there is completed.
+
+        Args:
+            name: of the run, one of its kind.
+            status: of MLflow, for example `FINISHED`.
+            params: name → value.
+            metrics: name → (step, value) pairs.
+            tags: name → value.
+
+        """
+        client, stamp = self.registry.client, int(time.time() * 1000)
+
+        def find_or_create() -> str:
+            with translated(f"run {name}"):
+                experiment = client.get_run(self.run_id).info.experiment_id
+                found = client.search_runs(
+                    [experiment],
+                    f"tags.`{PARENT_TAG}` = '{self.run_id}' AND attributes.run_name = '{name}'",
+                    max_results=1,
+                )
+                if found:
+                    return str(found[0].info.run_id)
+                made = client.create_run(
+                    experiment, tags={**tags, PARENT_TAG: self.run_id}, run_name=name
+                )
+            return str(made.info.run_id)
+
+        run_id = patiently(find_or_create)
+        entries = [Metric(k, v, stamp, step) for k, steps in metrics.items() for step, v in steps]
+
+        def send() -> None:
+            with translated(f"run {name}"):
+                client.log_batch(
+                    run_id,
+                    metrics=entries,
+                    params=[Param(k, str(v)[:PARAM_LIMIT]) for k, v in params.items()],
+                )
+                client.set_terminated(run_id, status)
 
         patiently(send)
 

@@ -201,6 +201,11 @@ class Forest(ApiType):
         default=None, ge=1, le=200, description="Deepest level of a tree; no limit when left out."
     )
     min_samples_leaf: int = Field(default=1, ge=1, le=10_000, description="Fewest rows in a leaf.")
+    max_features: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None,
+        description="Share of the features that each split chooses from; the square root of their "
+        "number when left out.",
+    )
     class_weight: Literal["Balanced", "None"] = Field(
         default="Balanced", description="Balanced weighs rows inversely to their class's share."
     )
@@ -226,12 +231,32 @@ class Auto(ApiType):
     )
 
 
+class Search(ApiType):
+    """Hyperparameter search by Optuna, in cross-validation on the training part."""
+
+    trials: int = Field(
+        ge=2,
+        le=500,
+        description="How many settings to try, for example 20; the first are those that the model "
+        "has without a search.",
+    )
+    timeout: Duration = Field(
+        default="15m",
+        description="How long the search may take, all attempts together; no further fit begins "
+        "after it. The final fit comes on top.",
+        json_schema_extra=LONGER_THAN_ZERO,
+    )
+
+
 class Training(PodSettings):
     """How the model is trained: one Job."""
 
     model_config = {
         "json_schema_extra": rules(
-            _not_available("search", "leave it out; the recipe's own settings are used"),
+            rule(
+                "!has(self.search) || duration(self.search.timeout) < duration(self.timeout)",
+                "search.timeout must be shorter than timeout: the final fit comes after the search",
+            ),
             _not_available("distributed", "leave it out; one pod trains"),
         )
     }
@@ -279,19 +304,24 @@ class Training(PodSettings):
         description="Attempts of one training before it waits for a change; "
         "each goes on from the last checkpoint.",
     )
-    search: dict[str, Any] | None = Field(
-        default=None, description="Hyperparameter search: not available in this version."
+    search: Search | None = Field(
+        default=None,
+        description="Search for better settings of the model that the recipe makes: depth, leaves "
+        "and features of a forest; learning rate, leaves, features and l2 of boosting. Its own "
+        "settings are used when left out.",
     )
     distributed: dict[str, Any] | None = Field(
         default=None, description="Training on several pods: not available in this version."
     )
 
     def relevant(self) -> dict[str, Any]:
-        """The fields that a trained model depends on, as JSON; those of `auto` only where it runs."""
+        """The fields that a trained model depends on, as JSON; `auto` and `search` where they run."""
         spec = self.to_json()
         keys = ["recipe", "hashing", "resampling", "forest", "holdoutFraction", "seed"]
         if self.recipe == "auto":
             keys.append("auto")
+        if self.search is not None:
+            keys.append("search")
         return {key: spec[key] for key in keys}
 
 

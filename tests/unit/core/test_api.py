@@ -68,6 +68,8 @@ def test_plumbing_trains_nothing(plumbing: dict[str, Any]) -> None:
         {"training": {"resampling": {"method": "None"}}},
         {"training": {"forest": {"trees": 50}}},
         {"training": {"forest": {"maxDepth": 12}}},
+        {"training": {"forest": {"maxFeatures": 0.1}}},
+        {"training": {"search": {"trials": 20}}},
         {"dataset": {**SPEC["dataset"], "uri": "pvc://listings/2024"}},
         {"dataset": {**SPEC["dataset"], "crosses": []}},
         {"dataset": {**SPEC["dataset"], "columns": [{"name": "a", "kind": "Ignored"}]}},
