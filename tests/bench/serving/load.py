@@ -93,8 +93,8 @@ def drive(target: Target, connections: int, seconds: float) -> Window:
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     return Window(
         rate=float(_find(r"Requests/sec:\s+([\d.]+)", text)),
-        p50=_milliseconds(_find(r"^ +50% +(\S+)$", text)),
-        p99=_milliseconds(_find(r"^ +99% +(\S+)$", text)),
+        p50=_milliseconds(_find(r"^ +50% +(\S+)", text)),
+        p99=_milliseconds(_find(r"^ +99% +(\S+)", text)),
         errors=failed + (int(bad.group(1)) if bad else 0),
         others=others,
         cpu=1e6 * used / max(requests, 1),
