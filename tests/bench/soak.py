@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -228,6 +229,7 @@ def page(phases: list[Phase], peak: LoadResult, minutes: float) -> str:
         f"| {phase.result.p50_seconds * 1000:.1f} | {phase.result.p99_seconds * 1000:.1f} |"
         for phase in phases
     )
+    machine_load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     return f"""# Production while its pods come and go
 
 Made by `make soak MINUTES={minutes:g}` on {datetime.now(UTC):%Y-%m-%d}: a HousingModel with {REPLICAS} production pods on a cluster of one node, load from a pod of the same node through the Service, one listing a request, {CONNECTIONS} kept connections. Unthrottled these callers got {peak.sent / peak.seconds:.0f} answers/s; the rate below is {SHARE_OF_PEAK:.0%} of that.
@@ -236,7 +238,7 @@ Made by `make soak MINUTES={minutes:g}` on {datetime.now(UTC):%Y-%m-%d}: a Housi
 |---|---|---|---|---|---|---|---|
 {rows}
 
-Pods are ended as Kubernetes does it, with SIGTERM: by deletion one every {KILL_EVERY_SECONDS:.0f} s, by `kubectl rollout restart`, by an autoscaler that goes to {REPLICAS + 1} and is taken away again, and by the eviction API that `kubectl drain` uses, each when the others are ready. A new token in the Secret of feedback ends none. Server, callers, control plane and the start of every new pod share the node's cores: compare the rows with the quiet one, not with another machine.
+Pods are ended as Kubernetes does it, with SIGTERM: by deletion one every {KILL_EVERY_SECONDS:.0f} s, by `kubectl rollout restart`, by an autoscaler that goes to {REPLICAS + 1} and is taken away again, and by the eviction API that `kubectl drain` uses, each when the others are ready. A new token in the Secret of feedback ends none. Server, callers, control plane and the start of every new pod share the node's cores: compare the rows with the quiet one, not with another machine. Here these were {os.cpu_count()} cores, with a load average of {machine_load} at the end.
 """
 
 
