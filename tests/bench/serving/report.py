@@ -79,22 +79,24 @@ def _goals(results: dict[str, Result]) -> list[str]:
         lines.append(f"| {text} | {measured} | {'yes' if reached else 'no'} |")
 
     if empty := good.get(LIMIT):
-        share = rate / _rate(empty)
-        cpu = _median([w.cpu for w in empty.together]) / _median([w.cpu for w in ours.together])
+        share = _ratio(rate, _rate(empty))
+        cpu = _ratio(
+            _median([w.cpu for w in empty.together]), _median([w.cpu for w in ours.together])
+        )
         measured = f"{share:.0%}; by processor time {cpu:.0%}"
         goal("at 32 connections at least 60 % of the empty route", measured, share >= 0.6)
     if mlflow := good.get(MLFLOW):
-        times = rate / _rate(mlflow)
+        times = _ratio(rate, _rate(mlflow))
         goal("at 32 connections at least 60× `mlflow models serve`", f"{times:.0f}×", times >= 60)
     peers = [result for name, result in good.items() if name not in (OURS, LIMIT)]
     if peers:
         best = max(peers, key=_rate)
-        times = rate / _rate(best)
+        times = _ratio(rate, _rate(best))
         measured = f"{times:.1f}× {best.name}"
         goal("at 32 connections at least 6× the best peer", measured, times >= 6)
     if empty:
-        times = _median([w.p50 for w in ours.alone]) / _median([w.p50 for w in empty.alone])
-        own = _median(ours.own_p50) / _median(empty.own_p50)
+        times = _ratio(_median([w.p50 for w in ours.alone]), _median([w.p50 for w in empty.alone]))
+        own = _ratio(_median(ours.own_p50), _median(empty.own_p50))
         measured = f"{times:.2f}× by wrk, {own:.2f}× by our own socket"
         goal("p50 at 1 connection at most 2× the empty route's", measured, max(times, own) <= 2)
     measured = f"{wrk_p99:.1f} ms by wrk, {own_p99:.1f} ms by our own socket"
@@ -104,10 +106,15 @@ def _goals(results: dict[str, Result]) -> list[str]:
     goal("cold start at most 2 s", f"{seconds:.1f} s", seconds <= 2)
     if peers:
         quickest = min(peers, key=lambda peer: _median(peer.batch))
-        times = _median(quickest.batch) / batch
+        times = _ratio(_median(quickest.batch), batch)
         measured = f"{times:.1f}× {quickest.name}"
         goal("1,000 rows at least 3× faster than the best peer", measured, times >= 3)
     return lines
+
+
+def _ratio(one: float, other: float) -> float:
+    """Infinite where a short window saw no answer at all."""
+    return one / other if other else float("inf")
 
 
 def _rate(result: Result) -> float:
