@@ -82,24 +82,13 @@ def register_bundle(
         key: tags run and version with the training that made them.
 
     """
-    from mlflow.exceptions import RestException
-
     from housing_core.registry import KEY_TAG
 
-    client = registry.client
-    try:
-        client.create_registered_model(model_name)
-    except RestException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
     tags = {KEY_TAG: key} if key else {}
-    run = client.create_run(registry.experiment(model_name), tags=tags)
-    client.log_artifacts(run.info.run_id, str(folder), f"model/{bundle.BUNDLE_PATH}")
-    client.set_terminated(run.info.run_id)
-    version = client.create_model_version(
-        model_name, f"{run.info.artifact_uri}/model", run.info.run_id, tags=tags
-    )
-    return str(version.version)
+    run = registry.create_run(model_name, tags)
+    registry.upload_folder(run, folder, f"model/{bundle.BUNDLE_PATH}")
+    registry.end_run(run.run_id)
+    return registry.register(model_name, run, "model", tags=tags).number
 
 
 def register_tiny_bundle(

@@ -10,6 +10,10 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 START_SECONDS = 240
 STOP_SECONDS = 15
@@ -21,6 +25,13 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def stock_client(url: str) -> MlflowClient:
+    """MLflow's own client, which takes seconds to import: what we write, others must read."""
+    from mlflow import MlflowClient
+
+    return MlflowClient(url, url)
 
 
 class MlflowServer:

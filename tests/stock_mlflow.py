@@ -43,16 +43,15 @@ class StockMlflow:
     """A virtual environment made of the requirements that a registered version lists."""
 
     def __init__(self, registry: Registry, model: str, version: str, folder: Path) -> None:
-        run_id = registry.version(model, version).run_id
-        requirements = registry.client.download_artifacts(
-            run_id, "model/requirements.txt", str(folder)
-        )
+        run_id = registry.version(model, version).run_id or ""
+        requirements = folder / "requirements.txt"
+        requirements.write_bytes(registry.download_run_file(run_id, f"model/{requirements.name}"))
         self.folder, self.tracking_uri = folder, registry.tracking_uri
         self.python = folder / "venv" / "bin" / "python"
         uv, python = str(Path(sys.executable).with_name("uv")), str(self.python)
         for command in (
             [uv, "venv", "--quiet", "--python", sys.executable, str(folder / "venv")],
-            [uv, "pip", "install", "--quiet", "--python", python, "-r", requirements],
+            [uv, "pip", "install", "--quiet", "--python", python, "-r", str(requirements)],
         ):
             subprocess.run(command, check=True, timeout=400)
 

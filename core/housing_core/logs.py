@@ -44,8 +44,4 @@ def configure(level: str = "INFO") -> None:
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # What urllib3 warns of is its retries; the programs say it themselves when those are used up.
-    for noisy, least in (("urllib3", logging.ERROR), ("mlflow", logging.WARNING)):
-        logger = logging.getLogger(noisy)
-        logger.setLevel(least)
-        logger.handlers.clear()  # mlflow brings its own, which does not write JSON
-        logger.propagate = True
+    logging.getLogger("urllib3").setLevel(logging.ERROR)

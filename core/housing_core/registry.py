@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
+import io
+import json
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
-from typing import Literal
-
-# MLflow's own retries: exponential backoff from 2 s on 429, 5xx and connection errors. The
-# programs set what suits them in their environment; without it MLflow would try for minutes.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-# The programs log JSON lines only.
-os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-
-import requests
-from mlflow import MlflowClient
-from mlflow.artifacts import download_artifacts, list_artifacts
-from mlflow.entities.model_registry import ModelVersion as MlflowVersion
-from mlflow.exceptions import MlflowException, RestException
+from pathlib import Path
+from typing import Any, Literal
 
 from housing_core.bundle import BUNDLE_PATH
-from housing_core.registry_types import RegisteredVersion
+from housing_core.mlflow_api import MlflowApi, Settings
+from housing_core.registry_types import (
+    AlreadyInRegistryError,
+    NotInRegistryError,
+    RegisteredVersion,
+    RegistryError,
+    RegistryUnavailableError,
+    Run,
+)
+
+__all__ = [
+    "KEY_TAG",
+    "PARENT_TAG",
+    "REJECTED_TAG",
+    "Alias",
+    "NotInRegistryError",
+    "Registry",
+    "RegistryError",
+    "RegistryUnavailableError",
+]
 
 Alias = Literal["production", "staging"]
 
@@ -38,21 +45,12 @@ KEY_TAG = "housing-operator.dev/key"
 REJECTED_TAG = "housing-operator.dev/rejected"
 """On a version: why it is not served."""
 
-_NOT_FOUND = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
-_REFUSED = {"INVALID_PARAMETER_VALUE", "PERMISSION_DENIED", "UNAUTHENTICATED"}
+PARENT_TAG = "mlflow.parentRunId"
+"""MLflow shows a run with it below the run that it names."""
+
 _PAGE = 1_000
-
-
-class RegistryError(Exception):
-    """MLflow said no; trying again would not change it."""
-
-
-class RegistryUnavailableError(RegistryError):
-    """MLflow did not answer, or answered that it cannot now; worth another try later."""
-
-
-class NotInRegistryError(RegistryError):
-    """What was asked for is not in MLflow."""
+_BATCH = 100
+"""Parameters, and tags, that MLflow takes at a time; of metrics it takes 1,000."""
 
 
 class Registry:
@@ -63,69 +61,104 @@ class Registry:
     """
 
     def __init__(self, tracking_uri: str | None = None) -> None:
-        """Make a client; nothing is sent yet.
+        """Nothing is sent yet.
 
         Args:
-            tracking_uri: of the MLflow server; `MLFLOW_TRACKING_URI` when left out.
+            tracking_uri: of the MLflow server; `MLFLOW_TRACKING_URI` when left out. How it is
+                called, `mlflow_api.Settings` reads from the environment.
 
         """
         self.tracking_uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI", "")
         if not self.tracking_uri:
             raise RegistryError("MLFLOW_TRACKING_URI is not set: give the MLflow server's address")
-        self.client = MlflowClient(self.tracking_uri, self.tracking_uri)
+        self._api = MlflowApi(self.tracking_uri, Settings.from_environment())
 
     def versions(self, model: str) -> list[RegisteredVersion]:
         """All versions of a model, oldest first; none when the model is not registered."""
-        found: list[MlflowVersion] = []
-        token = None
-        with translated(f"the versions of {model}"):
-            while True:
-                page = self.client.search_model_versions(
-                    f"name = '{model}'", max_results=_PAGE, page_token=token
-                )
-                found.extend(page)
-                token = page.token
-                if not token:
-                    break
+        found = self._pages(
+            *("GET", "model-versions/search", f"the versions of {model}", "model_versions"),
+            filter=f"name = '{model}'",
+            max_results=_PAGE,
+        )
         return sorted((_version(version) for version in found), key=lambda v: int(v.number))
 
     def version(self, model: str, number: str) -> RegisteredVersion:
         """One version."""
-        with translated(f"version {number} of {model}"):
-            return _version(self.client.get_model_version(model, number))
+        what = f"version {number} of {model}"
+        answer = self._api.call("GET", "model-versions/get", what, name=model, version=number)
+        return _version(answer["model_version"])
 
     def version_of_key(self, model: str, key: str) -> RegisteredVersion | None:
         """The version that a training registered; the lower where two carry its key."""
         return next((v for v in self.versions(model) if v.key == key), None)
 
+    def register(
+        self,
+        model: str,
+        run: Run,
+        folder: str,
+        *,
+        tags: Mapping[str, str] | None = None,
+        description: str = "",
+    ) -> RegisteredVersion:
+        """Make a version of a model, which is registered when it is not yet.
+
+        Args:
+            model: `<namespace>.<name>`.
+            run: that holds the model's files.
+            folder: of them, in the run's artifacts.
+            tags: of the version.
+            description: of the version.
+
+        """
+        with suppress(AlreadyInRegistryError):
+            self._api.call("POST", "registered-models/create", f"model {model}", name=model)
+        answer = self._api.call(
+            *("POST", "model-versions/create", f"a new version of {model}"),
+            name=model,
+            source=f"{run.artifacts}/{folder}",
+            run_id=run.run_id,
+            tags=_pairs(tags or {}),
+            description=description,
+        )
+        return _version(answer["model_version"])
+
     def aliases(self, model: str) -> dict[str, str]:
         """Alias → version number; empty when the model is not registered."""
+        what = f"the aliases of {model}"
         try:
-            with translated(f"the aliases of {model}"):
-                found = self.client.get_registered_model(model).aliases
+            answer = self._api.call("GET", "registered-models/get", what, name=model)
         except NotInRegistryError:
             return {}
-        return {alias: str(number) for alias, number in found.items()}
+        found = answer["registered_model"].get("aliases", [])
+        return {entry["alias"]: str(entry["version"]) for entry in found}
 
     def set_alias(self, model: str, alias: Alias, number: str) -> None:
         """Point an alias at a version."""
-        with translated(f"alias {alias} of {model}"):
-            self.client.set_registered_model_alias(model, alias, number)
+        what = f"alias {alias} of {model}"
+        place = "registered-models/alias"
+        self._api.call("POST", place, what, name=model, alias=alias, version=number)
 
     def delete_alias(self, model: str, alias: Alias) -> None:
         """Remove an alias; nothing happens when it is not there."""
-        with translated(f"alias {alias} of {model}"):
-            self.client.delete_registered_model_alias(model, alias)
+        what = f"alias {alias} of {model}"
+        self._api.call("DELETE", "registered-models/alias", what, name=model, alias=alias)
 
     def reject(self, model: str, number: str, reason: str) -> None:
         """Mark a version as not to be served, with the reason."""
-        with translated(f"version {number} of {model}"):
-            self.client.set_model_version_tag(model, number, REJECTED_TAG, reason[:500])
+        self._api.call(
+            *("POST", "model-versions/set-tag", f"version {number} of {model}"),
+            name=model,
+            version=number,
+            key=REJECTED_TAG,
+            value=reason[:500],
+        )
 
     def accept(self, model: str, number: str) -> None:
         """Take a rejection back."""
-        with translated(f"version {number} of {model}"):
-            self.client.delete_model_version_tag(model, number, REJECTED_TAG)
+        what = f"version {number} of {model}"
+        place = "model-versions/delete-tag"
+        self._api.call("DELETE", place, what, name=model, version=number, key=REJECTED_TAG)
 
     def download_bundle(self, model: str, number: str, destination: Path) -> Path:
         """Fetch the bundle of a version into a folder, which appears only when it is complete.
@@ -136,109 +169,289 @@ class Registry:
             destination: the folder to make; one that is there already is replaced.
 
         """
-        self._download(f"{self._model_uri(model, number)}/{BUNDLE_PATH}", destination)
+        uri = f"{self._model_uri(model, number)}/{BUNDLE_PATH}"
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            prefix=f".{destination.name}.", dir=destination.parent
+        ) as temporary:
+            partial = Path(temporary, "bundle")
+            if not self._download_folder(uri, partial):
+                raise NotInRegistryError(f"{uri} is not in MLflow")
+            shutil.rmtree(destination, ignore_errors=True)
+            partial.rename(destination)
         return destination
 
     def download_bundle_file(self, model: str, number: str, name: str) -> bytes:
         """Fetch one small file of a version's bundle."""
-        return self._download_bytes(f"{self._model_uri(model, number)}/{BUNDLE_PATH}/{name}")
-
-    def download_run_file(self, run_id: str, path: str) -> bytes:
-        """Fetch one small artifact of a run."""
-        folder, _, name = path.rpartition("/")
-        what = f"artifact {path} of run {run_id}"
-        with tempfile.TemporaryDirectory() as local, translated(what):
-            listed = self.client.list_artifacts(run_id, folder or None)
-            if all(PurePosixPath(entry.path).name != name for entry in listed):
-                raise NotInRegistryError(f"{what} is not in MLflow")
-            return Path(self.client.download_artifacts(run_id, path, local)).read_bytes()
+        uri = f"{self._model_uri(model, number)}/{BUNDLE_PATH}/{name}"
+        return self._download_bytes(uri, uri)
 
     def experiment(self, model: str) -> str:
         """Id of the model's experiment, which is made when it is not there."""
-        with translated(f"experiment {model}"):
-            experiment = self.client.get_experiment_by_name(model)
-            if experiment is not None:
-                return str(experiment.experiment_id)
+        what = f"experiment {model}"
+        for _ in range(2):
             try:
-                return str(self.client.create_experiment(model))
-            except RestException as error:
-                # Another program made it in between.
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                    raise
-            return str(self.client.get_experiment_by_name(model).experiment_id)
+                return self._experiment_of_name(model, what)
+            except NotInRegistryError:
+                pass
+            try:
+                made = self._api.call("POST", "experiments/create", what, name=model)
+                return str(made["experiment_id"])
+            except AlreadyInRegistryError:
+                continue  # another program made it in between
+        return self._experiment_of_name(model, what)
+
+    def runs(
+        self, model: str, condition: str, *, newest: bool = False, limit: int = _PAGE
+    ) -> list[Run]:
+        """Runs of the model's experiment, in the order of their start.
+
+        Args:
+            model: `<namespace>.<name>`.
+            condition: a filter of MLflow's search.
+            newest: first, instead of the oldest.
+            limit: most runs.
+
+        """
+        return self._search(self.experiment(model), condition, newest=newest, limit=limit)
+
+    def run(self, run_id: str) -> Run:
+        """One run."""
+        answer = self._api.call("GET", "runs/get", f"run {run_id}", run_id=run_id)
+        return _run(answer["run"])
 
     def run_of_key(self, model: str, key: str) -> str | None:
         """Id of the run of a training, the oldest where there are several; None when there is none."""
-        experiment = self.experiment(model)
-        with translated(f"the run of training {key}"):
-            runs = self.client.search_runs(
-                [experiment],
-                f"tags.`{KEY_TAG}` = '{key}'",
-                order_by=["attributes.start_time ASC"],
-                max_results=1,
-            )
-        return str(runs[0].info.run_id) if runs else None
+        found = self.runs(model, f"tags.`{KEY_TAG}` = '{key}'", limit=1)
+        return found[0].run_id if found else None
+
+    def create_run(
+        self,
+        model: str,
+        tags: Mapping[str, str],
+        *,
+        name: str | None = None,
+        started: datetime | None = None,
+    ) -> Run:
+        """Begin a run in the model's experiment.
+
+        Args:
+            model: `<namespace>.<name>`.
+            tags: of the run.
+            name: MLflow makes one up when it is left out.
+            started: now when left out.
+
+        """
+        return self._create(self.experiment(model), tags, name, started)
+
+    def nested_run(self, parent: Run, name: str, tags: Mapping[str, str]) -> Run:
+        """The run of this name below another one; it is begun, with these tags, where there is none."""
+        condition = f"tags.`{PARENT_TAG}` = '{parent.run_id}' AND attributes.run_name = '{name}'"
+        found = self._search(parent.experiment, condition, limit=1)
+        if found:
+            return found[0]
+        return self._create(parent.experiment, {**tags, PARENT_TAG: parent.run_id}, name)
+
+    def resume_run(self, run_id: str) -> None:
+        """Say that a run that may have ended goes on."""
+        self._api.call("POST", "runs/update", f"run {run_id}", run_id=run_id, status="RUNNING")
+
+    def end_run(self, run_id: str, status: str = "FINISHED") -> None:
+        """Close a run, as FINISHED, FAILED or KILLED."""
+        self._api.call(
+            *("POST", "runs/update", f"the end of run {run_id}"),
+            run_id=run_id,
+            status=status,
+            end_time=_milliseconds(None),
+        )
+
+    def log(
+        self,
+        run_id: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        metrics: Mapping[str, float | Iterable[tuple[int, float]]] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write parameters, metrics and tags of a run; equal values may be written again.
+
+        Args:
+            run_id: of the run.
+            params: name → value.
+            metrics: name → value, or its values as (step, value).
+            tags: name → value.
+
+        """
+        now = _milliseconds(None)
+        points = [
+            {"key": key, "value": _json_number(value), "timestamp": now, "step": step}
+            for key, found in (metrics or {}).items()
+            for step, value in ([(0, found)] if isinstance(found, int | float) else found)
+        ]
+        values: dict[str, Sequence[Mapping[str, Any]]] = {
+            "params": _pairs(params or {}),
+            "tags": _pairs(tags or {}),
+            "metrics": points,
+        }
+        what = f"the records of run {run_id}"
+        for name, entries in values.items():
+            for start in range(0, len(entries), _BATCH):
+                batch = {name: entries[start : start + _BATCH]}
+                self._api.call("POST", "runs/log-batch", what, run_id=run_id, **batch)
+
+    def log_dataset(self, run_id: str, uri: str, digest: str, *, files: int, rows: int) -> None:
+        """Say what a run learned from, in MLflow's own terms."""
+        dataset = {
+            "name": uri[-500:],
+            "digest": digest,
+            "source_type": uri.partition("://")[0] if "://" in uri else "local",
+            "source": json.dumps({"uri": uri}),
+            "profile": json.dumps({"num_rows": rows, "num_files": files}),
+        }
+        tags = _pairs({"mlflow.data.context": "training"})
+        self._api.call(
+            *("POST", "runs/log-inputs", f"the dataset of run {run_id}"),
+            run_id=run_id,
+            datasets=[{"dataset": dataset, "tags": tags}],
+        )
+
+    def upload(self, run: Run, path: str, content: bytes) -> None:
+        """Write one artifact of a run."""
+        self._api.upload(f"{run.artifacts}/{path}", content, f"artifact {path}")
+
+    def upload_folder(self, run: Run, local: Path, path: str) -> None:
+        """Write a folder, with what is below it, into the artifacts of a run."""
+        for file in sorted(local.rglob("*")):
+            if file.is_file():
+                name = f"{path}/{file.relative_to(local).as_posix()}"
+                with file.open("rb") as content:
+                    self._api.upload(f"{run.artifacts}/{name}", content, f"artifact {name}")
+
+    def run_files(self, run: Run, folder: str = "") -> list[str]:
+        """Names in a folder of a run's artifacts; none when there is no such folder."""
+        uri = f"{run.artifacts}/{folder}".rstrip("/")
+        return [entry.name for entry in self._api.list_artifacts(uri, f"artifacts {folder}")]
+
+    def download_run_file(self, run_id: str, path: str) -> bytes:
+        """Fetch one small artifact of a run."""
+        uri = f"{self.run(run_id).artifacts}/{path}"
+        return self._download_bytes(uri, f"artifact {path} of run {run_id}")
+
+    def _search(
+        self, experiment: str, condition: str, *, newest: bool = False, limit: int
+    ) -> list[Run]:
+        answer = self._api.call(
+            *("POST", "runs/search", f"the runs with {condition}"),
+            experiment_ids=[experiment],
+            filter=condition,
+            order_by=[f"attributes.start_time {'DESC' if newest else 'ASC'}"],
+            max_results=limit,
+        )
+        return [_run(run) for run in answer.get("runs", [])]
+
+    def _create(
+        self,
+        experiment: str,
+        tags: Mapping[str, str],
+        name: str | None,
+        started: datetime | None = None,
+    ) -> Run:
+        answer = self._api.call(
+            *("POST", "runs/create", f"a new run of experiment {experiment}"),
+            experiment_id=experiment,
+            start_time=_milliseconds(started),
+            run_name=name,
+            tags=_pairs(tags),
+        )
+        return _run(answer["run"])
+
+    def _experiment_of_name(self, name: str, what: str) -> str:
+        place = "experiments/get-by-name"
+        answer = self._api.call("GET", place, what, experiment_name=name)
+        return str(answer["experiment"]["experiment_id"])
 
     def _model_uri(self, model: str, number: str) -> str:
-        # A models:/ URI would be looked up in the process's registry, not in this one.
-        with translated(f"version {number} of {model}"):
-            return str(self.client.get_model_version_download_uri(model, number))
+        what = f"version {number} of {model}"
+        place = "model-versions/get-download-uri"
+        answer = self._api.call("GET", place, what, name=model, version=number)
+        uri = str(answer["artifact_uri"])
+        if not uri.startswith("runs:/"):
+            return uri
+        run_id, _, folder = uri.removeprefix("runs:/").partition("/")
+        return f"{self.run(run_id).artifacts}/{folder}"
 
-    def _download(self, uri: str, destination: Path) -> None:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            prefix=f".{destination.name}.", dir=destination.parent
-        ) as partial:
-            got = self._fetch(uri, partial)
-            shutil.rmtree(destination, ignore_errors=True)
-            got.rename(destination)
+    def _pages(
+        self, method: str, place: str, what: str, key: str, **values: Any
+    ) -> Iterator[dict[str, Any]]:
+        token: str | None = None
+        while True:
+            answer = self._api.call(method, place, what, page_token=token, **values)
+            yield from answer.get(key, [])
+            token = answer.get("next_page_token")
+            if not token:
+                return
 
-    def _download_bytes(self, uri: str) -> bytes:
-        with tempfile.TemporaryDirectory() as folder:
-            return self._fetch(uri, folder).read_bytes()
+    def _download_folder(self, uri: str, folder: Path) -> int:
+        """Fetch what is in a folder of artifacts and below; returns how many entries it has."""
+        entries = self._api.list_artifacts(uri, uri)
+        folder.mkdir()
+        for entry in entries:
+            source, target = f"{uri}/{entry.name}", folder / entry.name
+            if entry.is_folder:
+                self._download_folder(source, target)
+            else:
+                with target.open("wb") as file:
+                    self._api.download(source, file, source)
+        return len(entries)
 
-    def _fetch(self, uri: str, folder: str) -> Path:
-        parent, _, name = uri.rpartition("/")
-        with translated(uri):
-            # A download fails alike for an artifact that is not there and for a server that is not.
-            listed = list_artifacts(artifact_uri=parent, tracking_uri=self.tracking_uri)
-            if all(PurePosixPath(entry.path).name != name for entry in listed):
-                raise NotInRegistryError(f"{uri} is not in MLflow")
-            return Path(
-                download_artifacts(
-                    artifact_uri=uri, dst_path=folder, tracking_uri=self.tracking_uri
-                )
-            )
+    def _download_bytes(self, uri: str, what: str) -> bytes:
+        content = io.BytesIO()
+        self._api.download(uri, content, what)
+        return content.getvalue()
 
 
-def _version(version: MlflowVersion) -> RegisteredVersion:
+def _version(version: Mapping[str, Any]) -> RegisteredVersion:
+    tags = _mapping(version.get("tags", []))
     return RegisteredVersion(
-        number=str(version.version),
-        run_id=version.run_id or None,
-        key=version.tags.get(KEY_TAG),
-        rejected=version.tags.get(REJECTED_TAG),
-        created=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
+        number=str(version["version"]),
+        run_id=version.get("run_id") or None,
+        key=tags.get(KEY_TAG),
+        rejected=tags.get(REJECTED_TAG),
+        created=_time(version["creation_timestamp"]),
     )
 
 
-@contextmanager
-def translated(what: str) -> Iterator[None]:
-    """MLflow's and its HTTP library's exceptions → the three of this module."""
-    try:
-        yield
-    except RestException as error:
-        if error.error_code in _NOT_FOUND:
-            raise NotInRegistryError(f"{what} is not in MLflow") from error
-        if error.error_code in {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"}:
-            raise RegistryUnavailableError(f"MLflow failed on {what}: {error.message}") from error
-        raise RegistryError(f"MLflow refused {what}: {error.message}") from error
-    except MlflowException as error:
-        if error.error_code in _REFUSED:
-            raise RegistryError(f"MLflow refused {what}: {error}") from error
-        # The HTTP layer wraps "retries exhausted" and unexpected answers in the base class, the
-        # 404 of a proxy without its server among them.
-        raise RegistryUnavailableError(f"MLflow did not answer for {what}: {error}") from error
-    except (requests.RequestException, ConnectionError, TimeoutError) as error:
-        raise RegistryUnavailableError(f"MLflow did not answer for {what}: {error}") from error
-    except OSError as error:
-        raise RegistryError(f"{what} cannot be written here: {error}") from error
+def _run(run: Mapping[str, Any]) -> Run:
+    info, data = run["info"], run.get("data", {})
+    return Run(
+        run_id=info["run_id"],
+        experiment=info["experiment_id"],
+        status=info["status"],
+        started=_time(info["start_time"]),
+        artifacts=info["artifact_uri"],
+        tags=_mapping(data.get("tags", [])),
+        metrics={metric["key"]: float(metric["value"]) for metric in data.get("metrics", [])},
+    )
+
+
+def _pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in values.items()]
+
+
+def _mapping(pairs: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    return {pair["key"]: pair.get("value", "") for pair in pairs}
+
+
+def _milliseconds(moment: datetime | None) -> int:
+    return round((moment.timestamp() if moment else time.time()) * 1000)
+
+
+def _time(milliseconds: int | str) -> datetime:
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
+
+
+def _json_number(value: float) -> float | str:
+    """As protobuf's JSON writes doubles, which JSON itself has no words for."""
+    if math.isnan(value):
+        return "NaN"
+    return value if math.isfinite(value) else f"{'-' if value < 0 else ''}Infinity"

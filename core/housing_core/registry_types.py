@@ -1,9 +1,26 @@
-"""Plain values of the registry, for code that decides and must not reach MLflow."""
+"""Plain values and errors of the registry, for code that decides and must not reach MLflow."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+
+
+class RegistryError(Exception):
+    """MLflow said no; trying again would not change it."""
+
+
+class RegistryUnavailableError(RegistryError):
+    """MLflow did not answer, or answered that it cannot now; worth another try later."""
+
+
+class NotInRegistryError(RegistryError):
+    """What was asked for is not in MLflow."""
+
+
+class AlreadyInRegistryError(RegistryError):
+    """What was to be made is in MLflow already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +39,23 @@ class RegisteredVersion:
     key: str | None
     rejected: str | None
     created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of an experiment.
+
+    Attributes:
+        experiment: id of the one that it is in.
+        status: RUNNING, FINISHED, FAILED or KILLED.
+        artifacts: URI of its artifacts.
+
+    """
+
+    run_id: str
+    experiment: str
+    status: str
+    started: datetime
+    artifacts: str
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]

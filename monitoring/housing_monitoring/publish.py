@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-import time
-from datetime import UTC, datetime
-
-from mlflow.entities import Metric, Run, RunTag
 
 from housing_core.drift_report import HTML_FILE, JSON_FILE, DriftReport
-from housing_core.registry import Registry, translated
+from housing_core.registry import Registry
+from housing_core.registry_types import Run
 from housing_core.times import parse_time
 from housing_monitoring.history import REPORTS, PastReport, metrics_of, past_report
 from housing_monitoring.page import page
@@ -20,13 +18,19 @@ REPORT_TAG = "housing-operator.dev/drift-report"
 _VERSION_TAG = "housing-operator.dev/model-version"
 _VERDICT_TAG = "housing-operator.dev/verdict"
 
+_CONTENT_TAG = "housing-operator.dev/report-digest"
+
 _FINISHED = "FINISHED"
 _NOT_IN_METRIC_NAMES = re.compile(r"[^\w.\- ]")
 _METRIC_NAME_LIMIT = 200
 
 
 def publish(registry: Registry, report: DriftReport) -> str:
-    """Write a report to MLflow, once: a report that is there is left as it is.
+    """Write a report to MLflow, as one run for each report id.
+
+    A report that is there is left as it is, unless it says something else by now: labels that came
+    since change the evaluation of a window, and not always its id. Then the run's report is
+    replaced; so is one that an interrupted monitor left behind.
 
     Returns:
         Id of the run that holds it.
@@ -35,60 +39,50 @@ def publish(registry: Registry, report: DriftReport) -> str:
         RegistryError: as of `Registry`.
 
     """
-    experiment = registry.experiment(report.model_name)
-    client = registry.client
-    with translated(f"drift report {report.report_id}"):
-        run = _find(registry, experiment, report.report_id)
-        if run is not None and run.info.status == _FINISHED:
-            return str(run.info.run_id)
-        if run is None:
-            run = client.create_run(
-                experiment,
-                start_time=int(parse_time(report.time).timestamp() * 1000),
-                tags=_tags(report),
-                run_name=f"drift-{report.report_id}",
-            )
-        # A run that an interrupted monitor left behind is completed.
-        run_id = str(run.info.run_id)
-        whole = report.model_copy(update={"run_id": run_id})
-        client.log_batch(
-            run_id,
-            metrics=_metrics(report),
-            tags=[RunTag(key, value) for key, value in _tags(report).items()],
+    run, content = _find(registry, report), _digest(report)
+    if run is not None and run.status == _FINISHED and run.tags.get(_CONTENT_TAG) == content:
+        return run.run_id
+    if run is None:
+        run = registry.create_run(
+            report.model_name,
+            _tags(report),
+            name=f"drift-{report.report_id}",
+            started=parse_time(report.time),
         )
-        client.log_text(run_id, whole.model_dump_json(indent=1), JSON_FILE)
-        past = [*_earlier(registry, experiment), past_report(report)]
-        client.log_text(run_id, page(whole, past), HTML_FILE)
-        client.set_terminated(run_id, _FINISHED)
-    return run_id
+    whole = report.model_copy(update={"run_id": run.run_id})
+    registry.log(run.run_id, metrics=_metrics(report), tags=_tags(report))
+    registry.upload(run, JSON_FILE, whole.model_dump_json(indent=1).encode())
+    past = [*_earlier(registry, report.model_name, run), past_report(report)]
+    registry.upload(run, HTML_FILE, page(whole, past).encode())
+    # Last: what is interrupted before this is done again.
+    registry.log(run.run_id, tags={_CONTENT_TAG: content})
+    registry.end_run(run.run_id)
+    return run.run_id
 
 
-def _find(registry: Registry, experiment: str, report_id: str) -> Run | None:
-    runs = registry.client.search_runs(
-        [experiment],
-        f"tags.`{REPORT_TAG}` = '{report_id}'",
-        order_by=["attributes.start_time ASC"],
-        max_results=1,
-    )
-    return runs[0] if runs else None
+def _digest(report: DriftReport) -> str:
+    """Of what the report says; its time and its run are no part of that."""
+    said = report.model_dump_json(exclude={"time", "run_id"})
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
-def _earlier(registry: Registry, experiment: str) -> list[PastReport]:
-    """The newest reports that are complete, oldest first."""
-    runs = registry.client.search_runs(
-        [experiment],
-        f"tags.`{REPORT_TAG}` LIKE '%' and attributes.status = '{_FINISHED}'",
-        order_by=["attributes.start_time DESC"],
-        max_results=REPORTS - 1,
-    )
+def _find(registry: Registry, report: DriftReport) -> Run | None:
+    condition = f"tags.`{REPORT_TAG}` = '{report.report_id}'"
+    return next(iter(registry.runs(report.model_name, condition, limit=1)), None)
+
+
+def _earlier(registry: Registry, model: str, own: Run) -> list[PastReport]:
+    """The newest reports before this one that are complete, oldest first."""
+    condition = f"tags.`{REPORT_TAG}` LIKE '%' and attributes.status = '{_FINISHED}'"
     return [
         PastReport(
-            time=datetime.fromtimestamp(run.info.start_time / 1000, UTC),
-            version=run.data.tags.get(_VERSION_TAG, "unknown"),
-            verdict=run.data.tags.get(_VERDICT_TAG, "unknown"),
-            metrics=run.data.metrics,
+            time=run.started,
+            version=run.tags.get(_VERSION_TAG, "unknown"),
+            verdict=run.tags.get(_VERDICT_TAG, "unknown"),
+            metrics=run.metrics,
         )
-        for run in reversed(runs)
+        for run in reversed(registry.runs(model, condition, newest=True, limit=REPORTS))
+        if run.run_id != own.run_id and run.started <= own.started
     ]
 
 
@@ -101,10 +95,9 @@ def _tags(report: DriftReport) -> dict[str, str]:
     }
 
 
-def _metrics(report: DriftReport) -> list[Metric]:
+def _metrics(report: DriftReport) -> dict[str, float]:
     found: dict[str, float | None] = {**metrics_of(report)}
     for feature in report.features:
         name = _NOT_IN_METRIC_NAMES.sub("_", feature.name)[:_METRIC_NAME_LIMIT]
         found[f"psi.{name}"] = feature.psi
-    now = int(time.time() * 1000)
-    return [Metric(name, value, now, 0) for name, value in found.items() if value is not None]
+    return {name: value for name, value in found.items() if value is not None}

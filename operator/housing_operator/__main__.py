@@ -3,8 +3,7 @@
 import os
 import sys
 
-# The next pass over a model is its next try, so MLflow's own patience is not for this program. Set
-# before housing_core.registry sets what suits the others.
+# The next pass over a model is its next try.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 

@@ -180,14 +180,13 @@ def test_a_version_that_cannot_be_served_is_rolled_back_and_nobody_notices(small
     broken = in_mlflow(
         small,
         "import tempfile, pathlib\n"
-        "run = registry.client.create_run(registry.experiment(model))\n"
+        "run = registry.create_run(model, {})\n"
         "folder = pathlib.Path(tempfile.mkdtemp())\n"
         "(folder / 'schema.json').write_text('{}')\n"
-        "registry.client.log_artifacts(run.info.run_id, folder, 'broken/artifacts/bundle')\n"
-        "version = registry.client.create_model_version(\n"
-        "    model, f'{run.info.artifact_uri}/broken', run.info.run_id)\n"
-        "registry.set_alias(model, 'production', version.version)\n"
-        "print(version.version)\n",
+        "registry.upload_folder(run, folder, 'broken/artifacts/bundle')\n"
+        "version = registry.register(model, run, 'broken').number\n"
+        "registry.set_alias(model, 'production', version)\n"
+        "print(version)\n",
     )
     small.wait(
         "the alias move is obeyed",

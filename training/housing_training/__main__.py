@@ -43,6 +43,7 @@ def main() -> int:
     parser.parse_args()
     logs.configure()
     logging.captureWarnings(True)  # one JSON object a line, whoever speaks
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
     # It misses pip, which the image is without on purpose.
     logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
     outcome = _train()

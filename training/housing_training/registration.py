@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import pandas as pd
@@ -18,7 +17,7 @@ from mlflow.types.schema import AnyType
 
 import housing_core.cleaning
 from housing_core.bundle import BUNDLE_PATH, GoldenRow, Schema
-from housing_core.registry import KEY_TAG, Registry, RegistryError, translated
+from housing_core.registry import KEY_TAG, Registry, RegistryError
 from housing_core.registry_types import RegisteredVersion
 from housing_training import model as model_code
 from housing_training.tracking import TrainingRun, patiently
@@ -113,15 +112,9 @@ def register(
         found = registry.version_of_key(model, key)
         if found is not None:
             return found
-        _create_registered_model(registry, model)
-        with translated(f"a new version of {model}"):
-            registry.client.create_model_version(
-                model,
-                source=f"runs:/{run.run_id}/{MODEL_PATH}",
-                run_id=run.run_id,
-                tags={**tags, KEY_TAG: key},
-                description=description,
-            )
+        registry.register(
+            model, run.run, MODEL_PATH, tags={**tags, KEY_TAG: key}, description=description
+        )
         made = registry.version_of_key(model, key)
         if made is None:
             raise RegistryError(
@@ -130,13 +123,3 @@ def register(
         return made
 
     return patiently(create)
-
-
-def _create_registered_model(registry: Registry, model: str) -> None:
-    try:
-        with translated(f"model {model}"):
-            registry.client.create_registered_model(model)
-    except RegistryError as error:
-        cause: Any = error.__cause__
-        if getattr(cause, "error_code", "") != "RESOURCE_ALREADY_EXISTS":
-            raise

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,8 +20,9 @@ from housing_core.registry import (
     RegistryError,
     RegistryUnavailableError,
 )
+from housing_core.registry_types import Run
 from tests.bundles import register_bundle, register_tiny_bundle, tiny_bundle
-from tests.mlflow_server import MlflowServer, free_port
+from tests.mlflow_server import MlflowServer, free_port, stock_client
 
 PATIENCE_SECONDS = 20
 """Longest that a program waits for an MLflow that is away, by the retries of `registry`."""
@@ -147,11 +151,9 @@ def test_a_version_without_a_bundle_has_none(
     empty = tmp_path / "model"
     empty.mkdir()
     (empty / "README.md").write_text("made by hand")
-    client = registry.client
-    run = client.create_run(registry.experiment(model))
-    client.log_artifacts(run.info.run_id, str(empty), "model")
-    client.create_registered_model(model)
-    client.create_model_version(model, f"{run.info.artifact_uri}/model", run.info.run_id)
+    run = registry.create_run(model, {})
+    registry.upload_folder(run, empty, "model")
+    registry.register(model, run, "model")
     with pytest.raises(NotInRegistryError):
         registry.download_bundle_file(model, "1", bundle.REFERENCE_FILE)
     with pytest.raises(NotInRegistryError):
@@ -159,15 +161,78 @@ def test_a_version_without_a_bundle_has_none(
 
 
 def test_an_artifact_of_a_run_is_fetched_or_not_there(registry: Registry, model: str) -> None:
-    run = registry.client.create_run(registry.experiment(model)).info.run_id
-    registry.client.log_text(run, "Kadıköy", "notes/one.txt")
-    registry.client.log_text(run, "Şile", "two.txt")
-    assert registry.download_run_file(run, "notes/one.txt").decode() == "Kadıköy"
-    assert registry.download_run_file(run, "two.txt").decode() == "Şile"
+    run = registry.create_run(model, {})
+    registry.upload(run, "notes/bir şey.txt", "Kadıköy".encode())
+    registry.upload(run, "iki.txt", "Şile".encode())
+    assert registry.download_run_file(run.run_id, "notes/bir şey.txt").decode() == "Kadıköy"
+    assert registry.download_run_file(run.run_id, "iki.txt").decode() == "Şile"
+    assert registry.run_files(run) == ["iki.txt", "notes"]
+    assert registry.run_files(run, "notes") == ["bir şey.txt"]
+    assert registry.run_files(run, "nothing") == []
     with pytest.raises(NotInRegistryError):
-        registry.download_run_file(run, "notes/two.txt")
+        registry.download_run_file(run.run_id, "notes/iki.txt")
     with pytest.raises(NotInRegistryError):
-        registry.download_run_file("0" * 32, "notes/one.txt")
+        registry.download_run_file("0" * 32, "iki.txt")
+
+
+def test_what_a_run_holds_is_what_mlflow_s_own_client_reads(
+    mlflow_server: MlflowServer, registry: Registry, model: str
+) -> None:
+    started = datetime(2026, 11, 25, 10, tzinfo=UTC)
+    run = registry.create_run(model, {"city": "Şile"}, name="a-run", started=started)
+    params = {f"p{n}": "x" for n in range(201)}
+    metrics = {f"m{n}": n / 7 for n in range(301)} | {"nan": math.nan, "inf": -math.inf}
+    registry.log(run.run_id, params=params, metrics=metrics, tags={"more": "ç"})
+    registry.log_dataset(run.run_id, "s3://bucket/listings", "0123", files=2, rows=30)
+    registry.upload(run, "reports/rapor.html", b"<html>")
+    registry.end_run(run.run_id, "FAILED")
+    found = stock_client(mlflow_server.url).get_run(run.run_id)
+    assert (found.info.run_name, found.info.status) == ("a-run", "FAILED")
+    assert found.info.start_time == started.timestamp() * 1000
+    assert found.info.end_time > found.info.start_time
+    assert {"city": "Şile", "more": "ç"}.items() <= found.data.tags.items()
+    assert found.data.params == params
+    assert math.isnan(found.data.metrics.pop("nan"))
+    assert found.data.metrics.pop("inf") < -1e300
+    assert found.data.metrics == {f"m{n}": pytest.approx(n / 7) for n in range(301)}
+    (dataset,) = found.inputs.dataset_inputs
+    assert dataset.dataset.digest == "0123"
+    assert json.loads(dataset.dataset.profile) == {"num_rows": 30, "num_files": 2}
+    again = registry.run(run.run_id)
+    assert (again.status, again.started, again.tags["city"]) == ("FAILED", started, "Şile")
+    (sought,) = registry.runs(model, "tags.city = 'Şile'")
+    assert sought.run_id == run.run_id
+    registry.resume_run(run.run_id)
+    assert registry.run(run.run_id).status == "RUNNING"
+    nested = registry.nested_run(run, "trial 1", {"trial": "1"})
+    registry.log(nested.run_id, metrics={"macro_f1": [(1, 0.5), (2, 0.75)]})
+    assert registry.nested_run(run, "trial 1", {}).run_id == nested.run_id
+    client = stock_client(mlflow_server.url)
+    assert client.get_run(nested.run_id).data.tags["mlflow.parentRunId"] == run.run_id
+    history = client.get_metric_history(nested.run_id, "macro_f1")
+    assert [(point.step, point.value) for point in history] == [(1, 0.5), (2, 0.75)]
+
+
+def test_versions_that_mlflow_s_own_client_registered_are_read(
+    mlflow_server: MlflowServer, registry: Registry, model: str
+) -> None:
+    client = stock_client(mlflow_server.url)
+    experiment, file = registry.experiment(model), f"{bundle.BUNDLE_PATH}/{bundle.SCHEMA_FILE}"
+    run = client.create_run(experiment)
+    client.log_text(run.info.run_id, "{}", f"model/{file}")
+    logged = client.create_logged_model(experiment)
+    registry.upload(
+        Run("", "", "", datetime.now(UTC), logged.artifact_location, {}, {}), file, b"[]"
+    )
+    client.create_registered_model(model)
+    client.create_model_version(model, f"runs:/{run.info.run_id}/model", run.info.run_id)
+    source = f"models:/{logged.model_id}"
+    client.create_model_version(model, source, run.info.run_id, model_id=logged.model_id)
+    client.copy_model_version(f"models:/{model}/1", f"{model}-copy")
+    assert registry.versions(model)[0].run_id == run.info.run_id
+    assert registry.download_bundle_file(model, "1", bundle.SCHEMA_FILE) == b"{}"
+    assert registry.download_bundle_file(model, "2", bundle.SCHEMA_FILE) == b"[]"
+    assert registry.download_bundle_file(f"{model}-copy", "1", bundle.SCHEMA_FILE) == b"{}"
 
 
 def test_programs_that_start_together_share_one_experiment(
@@ -180,9 +245,8 @@ def test_programs_that_start_together_share_one_experiment(
 
 
 def test_the_oldest_run_of_a_training_is_its_run(registry: Registry, model: str) -> None:
-    experiment = registry.experiment(model)
-    runs = [registry.client.create_run(experiment, tags={KEY_TAG: "k"}) for _ in range(2)]
-    assert registry.run_of_key(model, "k") == runs[0].info.run_id
+    runs = [registry.create_run(model, {KEY_TAG: "k"}) for _ in range(2)]
+    assert registry.run_of_key(model, "k") == runs[0].run_id
     assert registry.run_of_key(model, "other") is None
 
 
@@ -210,12 +274,10 @@ def test_an_mlflow_that_is_away_is_told_apart_and_soon(tmp_path: Path) -> None:
 
 
 def test_an_mlflow_that_goes_away_and_comes_back_is_used_again(
-    mlflow_server: MlflowServer,
-    registry: Registry,
-    model: str,
-    monkeypatch: pytest.MonkeyPatch,
+    mlflow_server: MlflowServer, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    registry = Registry(mlflow_server.url)
     number = register_tiny_bundle(registry, model)
     mlflow_server.stop()
     try:

@@ -14,7 +14,7 @@ from housing_core.registry import Registry
 from tests.bundles import ROWS, register_tiny_bundle
 from tests.integration.serving.conftest import MakeTask, StartServing, artifacts_of
 from tests.integration.serving.serving_process import ServingProcess
-from tests.mlflow_server import MlflowServer
+from tests.mlflow_server import MlflowServer, stock_client
 
 
 def test_the_server_listens_without_mlflow_and_climbs_when_it_comes(
@@ -107,7 +107,7 @@ def test_a_model_in_the_image_answers_until_mlflow_comes_back(
     task = task.model_copy(update={"baked_models": str(Path(task.model_cache).with_name("baked"))})
     register_tiny_bundle(registry, task.model_name, 0.6)
     register_tiny_bundle(registry, task.model_name, 0.7)
-    registry.client.download_artifacts(
+    stock_client(registry.tracking_uri).download_artifacts(
         registry.version(task.model_name, "1").run_id,
         "model",
         str(_made(Path(task.baked_models) / task.model_name)),

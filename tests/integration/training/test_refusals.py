@@ -17,6 +17,7 @@ from housing_core.registry import Registry
 from housing_core.tasks import INVALID_DATA_EXIT_CODE
 from tests.integration.training.conftest import Train
 from tests.integration.training.program import task
+from tests.mlflow_server import stock_client
 from tests.unit.training.listings import dirty_rows, to_csv
 
 GOOD = to_csv(dirty_rows(300)).encode()
@@ -67,7 +68,7 @@ def test_bad_data_is_a_terminal_failure_that_says_what_to_do(
     assert message in ended.outcome.message
     assert "Traceback" not in ended.output
     assert ended.lines[-1]["level"] == "error"
-    run = registry.client.get_run(ended.outcome.run_id or "")
+    run = stock_client(registry.tracking_uri).get_run(ended.outcome.run_id or "")
     assert run.info.status == "FAILED"
     assert message in run.data.tags["message"]
     assert registry.versions("training-test.bad") == []

@@ -3,17 +3,17 @@
 from pathlib import Path
 
 from housing_core.bundle import GRAPH_FILE, Summary, read_summary
-from housing_core.registry import Registry
-from housing_training.tracking import PARENT_TAG
+from housing_core.registry import PARENT_TAG, Registry
 from tests.integration.training.conftest import Train
 from tests.integration.training.program import Program, task
-from tests.mlflow_server import MlflowServer
+from tests.mlflow_server import MlflowServer, stock_client
 
 
 def nested(registry: Registry, run_id: str) -> dict[str, tuple[str, str, dict[str, str]]]:
     """Name of each nested run → its id, status and parameters."""
-    experiment = registry.client.get_run(run_id).info.experiment_id
-    runs = registry.client.search_runs([experiment], f"tags.`{PARENT_TAG}` = '{run_id}'")
+    client = stock_client(registry.tracking_uri)
+    experiment = client.get_run(run_id).info.experiment_id
+    runs = client.search_runs([experiment], f"tags.`{PARENT_TAG}` = '{run_id}'")
     found = {r.info.run_name: (r.info.run_id, r.info.status, r.data.params) for r in runs}
     assert len(found) == len(runs), "a trial has two runs"
     return found
@@ -52,14 +52,14 @@ def test_a_killed_search_repeats_no_finished_trial(
     assert summary.recipe.search is not None
     assert summary.recipe.search.trials + summary.recipe.search.pruned == 7
     assert "ahead of the model's own" in summary.recipe.in_words()
-    run = registry.client.get_run(run_id)
+    run = stock_client(registry.tracking_uri).get_run(run_id)
     assert run.data.params["search.trials"] == "7"
     assert "settings judged" in run.data.tags["selection"]
     card = registry.download_run_file(run_id, "model_card.md").decode()
     assert "settings judged" in card
 
     # As if the second attempt had been killed before it registered.
-    registry.client.delete_registered_model("training-test.searched")
+    stock_client(registry.tracking_uri).delete_registered_model("training-test.searched")
     again = train({**given, "attempt": 3})
     assert again.code == 0, again.output
     assert any("an earlier attempt has ended its search" in line for line in again.messages)

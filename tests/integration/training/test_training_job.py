@@ -15,6 +15,7 @@ from housing_core.registry import KEY_TAG, Registry
 from housing_core.tasks import INVALID_DATA_EXIT_CODE
 from tests.integration.training.conftest import Train
 from tests.integration.training.program import Ended, task
+from tests.mlflow_server import stock_client
 
 MODEL = "training-test.istanbul"
 
@@ -33,7 +34,7 @@ def test_a_version_is_registered_with_all_that_people_look_for(
     assert run_id is not None
     version = registry.version(MODEL, "1")
     assert (version.key, version.run_id, version.rejected) == ("first", run_id, None)
-    run = registry.client.get_run(run_id)
+    run = stock_client(registry.tracking_uri).get_run(run_id)
     assert run.data.tags[KEY_TAG] == "first"
     assert run.info.status == "FINISHED"
     assert run.data.params["forest.trees"] == "20"
@@ -99,7 +100,10 @@ def test_checkpoints_and_seen_rows_are_kept_without_pickle(
 ) -> None:
     assert first.outcome is not None
     run_id = first.outcome.run_id or ""
-    kept = [file.path for file in registry.client.list_artifacts(run_id, "checkpoints")]
+    kept = [
+        file.path
+        for file in stock_client(registry.tracking_uri).list_artifacts(run_id, "checkpoints")
+    ]
     assert len([path for path in kept if path.endswith(".skops")]) == 5
     assert len([path for path in kept if path.endswith(".json")]) == 5
     content = registry.download_run_file(run_id, "rows.npy")
@@ -218,12 +222,12 @@ def test_auto_says_which_model_won_and_a_later_attempt_keeps_it(
     assert summary.intervals.macro_f1.low < summary.scores.macro_f1
     assert summary.scores.macro_f1 < summary.intervals.macro_f1.high
     assert f"{summary.recipe.model}: macro F1" in ended.outcome.message
-    tags = registry.client.get_run(run_id).data.tags
+    tags = stock_client(registry.tracking_uri).get_run(run_id).data.tags
     assert tags["model"] == summary.recipe.model
-    assert registry.client.get_run(run_id).data.metrics["macro_f1_low"] > 0
+    assert stock_client(registry.tracking_uri).get_run(run_id).data.metrics["macro_f1_low"] > 0
 
     # As if the first attempt had been killed before it registered.
-    registry.client.delete_registered_model("training-test.auto")
+    stock_client(registry.tracking_uri).delete_registered_model("training-test.auto")
     again = train({**given, "attempt": 2})
     assert again.code == 0, again.output
     assert f"an earlier attempt has chosen {summary.recipe.model}" in again.messages
@@ -243,7 +247,7 @@ def test_a_column_that_gives_the_price_away_is_named_everywhere(
     bundle = registry.download_bundle("training-test.leaking", "1", tmp_path / "leaking")
     (warning,) = read_summary(bundle).warnings
     assert "column 'Dollars' may give the price away" in warning
-    run = registry.client.get_run(ended.outcome.run_id or "")
+    run = stock_client(registry.tracking_uri).get_run(ended.outcome.run_id or "")
     assert run.data.tags["warnings"] == warning
     line = next(line for line in ended.lines if line["message"] == warning)
     assert line["level"] == "warning"
