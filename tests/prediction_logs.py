@@ -74,13 +74,19 @@ def write_traffic(
     end: datetime,
     batch: int = 50,
     version: str = "1",
+    request: str | None = None,
 ) -> None:
-    """Write rows as requests of `batch` rows each, one every ten seconds, the last one at `end`."""
+    """Write rows as requests of `batch` rows each, one every ten seconds, the last one at `end`.
+
+    Their ids are `request` and their number where it is given.
+    """
     starts = range(0, len(rows), batch)
     for position, start in enumerate(starts):
         time = end - timedelta(seconds=10 * (len(starts) - 1 - position))
         chosen = slice(start, start + batch)
-        write_predictions(root, model, rows[chosen], time, classes=classes[chosen], version=version)
+        name = request and f"{request}{position}"
+        more = {"classes": classes[chosen], "version": version, "request_id": name}
+        write_predictions(root, model, rows[chosen], time, **more)
 
 
 def write_labels(

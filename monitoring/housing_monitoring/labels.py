@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from housing_core import prediction_log as log
 from housing_core import storage
-from housing_monitoring.identity import digest, identities
+from housing_monitoring.identity import identities
 from housing_monitoring.log_files import (
     FEEDBACK,
     PREDICTIONS,
@@ -231,7 +231,6 @@ def _labelled(search: _Search, boundaries: list[float], messages: list[str]) -> 
         truth=np.searchsorted(np.asarray(boundaries), prices, side="right"),
         predicted=predicted[order],
         times=times[order],
-        digest=digest(labels.identities[positions] ^ prices.view(np.uint64)),
         skipped=skipped,
         messages=tuple(messages),
     )

@@ -45,7 +45,6 @@ class Labelled:
         truth: int64, (rows,); class of the price, by the version's own boundaries.
         predicted: int64, (rows,); class that was answered.
         times: int64, (rows,); when, in microseconds since 1970.
-        digest: equal for equal sets of labelled rows with equal prices.
         skipped: why labels were not used → how many.
         messages: what a person should know of how they were looked for.
 
@@ -54,7 +53,6 @@ class Labelled:
     truth: NDArray[np.int64]
     predicted: NDArray[np.int64]
     times: NDArray[np.int64]
-    digest: str = ""
     skipped: dict[str, int] = field(default_factory=dict)
     messages: tuple[str, ...] = ()
 

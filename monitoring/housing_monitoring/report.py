@@ -51,11 +51,18 @@ def judge(
     if enough:
         verdict = decide(features, classes, performance, alerts, task.thresholds)
         reason = f"{window.rows:,} predictions: {verdict.reason}"
+        others = [alert for alert in alerts if alert.name != "AccuracyDrop"]
+        unlabelled = decide(features, classes, performance, others, task.thresholds)
+        by_labels = verdict.name != unlabelled.name
     else:
         reason = f"{window.rows:,} predictions in the window, {task.min_samples:,} are needed"
-        verdict = Verdict("NotEnoughData", reason, [])
+        verdict, by_labels = Verdict("NotEnoughData", reason, []), False
     return DriftReport(
-        **_frame(task, window, now, _digest(window, labelled, verdict)),
+        # Labels are in the id only as the verdict that they alone bring about: more of them must
+        # not make a second report, and a second retraining, of one window.
+        **_frame(
+            task, window, now, f"{window.digest}\nAccuracyDrop" if by_labels else window.digest
+        ),
         verdict=verdict.name,
         reason=reason,
         rules=verdict.rules,
@@ -65,17 +72,6 @@ def judge(
         alerts=alerts if enough else [],
         messages=[*window.messages, *labelled.messages, *_of_rollout(task, window)],
     )
-
-
-def _digest(window: Window, labelled: Labelled, verdict: Verdict) -> str:
-    """Digest of what the verdict was taken from.
-
-    Labels are in it only where they can change the verdict: new ones must not make a second
-    report, and a second retraining, of a window that is drift without them.
-    """
-    others = any(rule.holds for rule in verdict.rules if rule.name != "AccuracyDrop")
-    judged = any(rule.name == "AccuracyDrop" and rule.value is not None for rule in verdict.rules)
-    return f"{window.digest}\n{labelled.digest}" if judged and not others else window.digest
 
 
 def _of_rollout(task: MonitoringTask, window: Window) -> list[str]:

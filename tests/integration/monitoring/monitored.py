@@ -18,14 +18,19 @@ from housing_core.api.spec import Dataset, Target, Thresholds
 from housing_core.cleaning import CleaningRules
 from housing_core.drift_report import HTML_FILE, JSON_FILE, DriftReport
 from housing_core.registry import Registry
+from housing_core.registry_types import Run
 from housing_core.tasks import MonitoringTask
 from housing_monitoring.publish import REPORT_TAG
 from tests.bundles import register_bundle
 from tests.cluster_client import ROOT, Cluster, Manifest
 from tests.listings import CLASSES, TARGET, Listings, reference_of, rules_of
-from tests.prediction_logs import write_traffic
+from tests.prediction_logs import write_labels, write_traffic
 
 RUN_SECONDS = 120
+BATCH = 50
+PRICES = (1e6, 4e6, 9e6)
+"""One of each class."""
+
 SCHEMA = ROOT / "docs" / "reference" / "drift-report.schema.json"
 
 
@@ -101,6 +106,20 @@ class Monitored:
             **more,
         )
 
+    def log_labels(self, listings: Listings, rows: range, right: float) -> None:
+        """Write the prices of some of the logged rows: a share `right` of them as predicted.
+
+        The rows are those of `log_traffic(listings, request="r")`.
+        """
+        position = {name: number for number, name in enumerate(CLASSES)}
+        labels = []
+        for number, row in enumerate(rows):
+            truth = position[listings.classes[row]]
+            if number * 37 % 100 >= 100 * right:
+                truth = (truth + 1) % len(CLASSES)
+            labels.append((f"r{row // BATCH}", row % BATCH, PRICES[truth]))
+        write_labels(self.log, self.model_name, labels, datetime.now(UTC))
+
     def run(self, task: MonitoringTask | None = None, **environment: str) -> Ended:
         """Run `python -m housing_monitoring` to its end."""
         done = subprocess.run(
@@ -138,10 +157,9 @@ class Monitored:
         drift: Manifest = self.status()["drift"]
         return drift
 
-    def report_runs(self) -> list[Any]:
-        """The runs in MLflow that hold reports on this model."""
-        experiment = self.registry.experiment(self.model_name)
-        return list(self.registry.client.search_runs([experiment], f"tags.`{REPORT_TAG}` LIKE '%'"))
+    def report_runs(self) -> list[Run]:
+        """The runs in MLflow that hold reports on this model, oldest first."""
+        return self.registry.runs(self.model_name, f"tags.`{REPORT_TAG}` LIKE '%'")
 
     def report(self, run_id: str) -> DriftReport:
         """The report as a run holds it; it is as the published schema says."""

@@ -12,11 +12,12 @@ import pytest
 
 from housing_core import __version__, storage
 from housing_core.api.spec import Dataset, Target
+from housing_core.drift_report import DriftReport
 from housing_core.tasks import ENVIRONMENT_VARIABLE
 from housing_monitoring.kube import FIELD_MANAGER
 from housing_monitoring.publish import REPORT_TAG
 from tests.bundles import register_bundle
-from tests.cluster_client import Cluster
+from tests.cluster_client import Cluster, Manifest
 from tests.integration.monitoring.monitored import Monitored
 from tests.listings import TARGET, Listings, read_listings
 from tests.mlflow_server import MlflowServer, free_port
@@ -49,12 +50,12 @@ def test_listings_of_another_city_are_drift_and_the_report_shows_it(registered: 
         "Mahalle",
     }
     (run,) = registered.report_runs()
-    assert run.info.run_id == drift["runId"]
+    assert run.run_id == drift["runId"]
     assert run.info.status == "FINISHED"
-    assert run.data.metrics["drift"] == 1.0
-    assert run.data.metrics["max_psi"] == pytest.approx(drift["scores"]["maxPsi"])
-    assert run.data.metrics["psi.Brüt Metrekare"] >= 0
-    assert run.data.tags[REPORT_TAG] == drift["reportId"]
+    assert run.metrics["drift"] == 1.0
+    assert run.metrics["max_psi"] == pytest.approx(drift["scores"]["maxPsi"])
+    assert run.metrics["psi.Brüt Metrekare"] >= 0
+    assert run.tags[REPORT_TAG] == drift["reportId"]
     report = registered.report(drift["runId"])
     assert report.to_status().to_json() == drift
     assert len(report.features) == 19
@@ -150,12 +151,9 @@ def test_a_client_that_forgets_a_column_is_drift(
 def test_a_version_that_a_person_registered_is_said_to_have_no_profile(
     monitored: Monitored, istanbul: tuple[Listings, Listings]
 ) -> None:
-    client = monitored.registry.client
-    run = client.create_run(monitored.registry.experiment(monitored.model_name))
-    client.log_text(run.info.run_id, "made by hand", "model/README.md")
-    client.create_registered_model(monitored.model_name)
-    source = f"{run.info.artifact_uri}/model"
-    client.create_model_version(monitored.model_name, source, run.info.run_id)
+    run = monitored.registry.create_run(monitored.model_name, {})
+    monitored.registry.upload(run, "model/README.md", b"made by hand")
+    monitored.registry.register(monitored.model_name, run, "model")
     monitored.log_traffic(istanbul[1].sample(300, 1))
     assert monitored.run().code == 0
     drift = monitored.drift()
@@ -180,6 +178,68 @@ def test_the_dataset_is_fingerprinted_as_training_lists_it(
     files = storage.list_files(str(dataset), storage.DATASET_SUFFIXES["Auto"])
     assert registered.drift()["datasetFingerprint"] == storage.fingerprint(files)
     assert registered.drift()["reportId"] == drift["reportId"]
+
+
+@pytest.mark.parametrize("place", ["volume", "s3"])
+def test_prices_that_come_back_are_evaluated_and_a_fallen_accuracy_is_drift(
+    place: str, registered: Monitored, istanbul: tuple[Listings, Listings], tmp_path: Path
+) -> None:
+    traffic = istanbul[1].sample(400, 1)
+    registered.log_traffic(traffic, request="r")
+    task, environment = registered.task(), {}
+    server = S3Server(tmp_path / "s3")
+    if place == "s3":
+        (server.folder / "log").mkdir(parents=True)
+        server.start()
+        registered.log.rename(server.folder / "log" / "kept")
+        registered.log.symlink_to(server.folder / "log" / "kept")
+        task, environment = registered.task(log_uri="s3://log/kept"), server.environment
+
+    def judged() -> tuple[Manifest, DriftReport]:
+        assert registered.run(task, **environment).code == 0
+        drift = registered.drift()
+        return drift, registered.report(drift["runId"])
+
+    try:
+        first, report = judged()
+        assert first["verdict"] == "Stable"
+        assert report.performance is not None
+        assert report.performance.labels == 0
+
+        # Too few to be judged: the same report, in the same run, says what is known of them.
+        registered.log_labels(traffic, range(90), right=0.1)
+        second, report = judged()
+        assert (second["reportId"], second["runId"]) == (first["reportId"], first["runId"])
+        assert report.performance is not None
+        assert report.performance.labels == 90
+        assert "90 labels" in registered.page(second["runId"])
+        assert len(registered.report_runs()) == 1
+
+        registered.log_labels(traffic, range(400), right=0.5)
+        third, report = judged()
+        assert third["verdict"] == "Drift"
+        assert "accuracy to 0.5" in third["reason"]
+        assert third["reportId"] != first["reportId"]
+        (rule,) = (rule for rule in report.rules if rule.holds)
+        assert (rule.name, rule.threshold) == ("AccuracyDrop", 0.05)
+        assert report.skipped_rows == {}
+        accuracy = report.performance and report.performance.accuracy
+        assert accuracy is not None
+        assert accuracy.lower < accuracy.value < accuracy.upper
+        assert accuracy.value == pytest.approx(0.5, abs=0.01)
+        assert accuracy.reference == 0.78
+        assert accuracy.drop_lower is not None
+        assert accuracy.drop_lower > 0.05
+        assert third["performance"]["labels"] == 400
+        assert {alert["name"] for alert in third["alerts"]} >= {"AccuracyDrop"}
+
+        # Corrected later: the window is what it was before.
+        registered.log_labels(traffic, range(400), right=0.8)
+        fourth, report = judged()
+        assert (fourth["verdict"], fourth["reportId"]) == ("Stable", first["reportId"])
+        assert len(registered.report_runs()) == 2
+    finally:
+        server.stop()
 
 
 def test_a_log_in_s3_is_read_as_one_on_a_volume(
@@ -233,7 +293,7 @@ def test_an_api_server_that_is_away_is_a_failed_run_that_the_next_one_makes_up_f
     assert "the API server did not answer" in ended.message
     assert registered.run().code == 0
     assert len(registered.report_runs()) == 1
-    assert registered.drift()["runId"] == registered.report_runs()[0].info.run_id
+    assert registered.drift()["runId"] == registered.report_runs()[0].run_id
 
 
 def test_a_run_without_any_cluster_says_so(registered: Monitored) -> None:
@@ -248,11 +308,10 @@ def test_a_report_that_was_interrupted_is_completed(
     registered.log_traffic(istanbul[1].sample(200, 1))
     assert registered.run().code == 0
     (run,) = registered.report_runs()
-    client = registered.registry.client
-    client.update_run(run.info.run_id, status="RUNNING")
+    registered.registry.resume_run(run.run_id)
     assert registered.run().code == 0
     (again,) = registered.report_runs()
-    assert (again.info.run_id, again.info.status) == (run.info.run_id, "FINISHED")
+    assert (again.run_id, again.status) == (run.run_id, "FINISHED")
 
 
 def test_a_monitor_may_not_write_its_neighbour_s_status(

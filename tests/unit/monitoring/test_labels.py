@@ -138,19 +138,6 @@ def test_files_that_cannot_be_read_are_counted_and_the_first_is_named(tmp_path: 
     assert message.startswith("2 files were left out of the evaluation, the first is /")
 
 
-def test_the_digest_is_that_of_the_labelled_predictions(tmp_path: Path) -> None:
-    predict(tmp_path, "a", ["Low", "Low"], ago(hours=3))
-    write_labels(tmp_path, MODEL, [("a", 0, 1e6)], ago(hours=2))
-    first = read(tmp_path).digest
-    assert read(tmp_path).digest == first
-    write_labels(tmp_path, MODEL, [("nobody", 0, 1e6)], ago(hours=2))
-    assert read(tmp_path).digest == first
-    write_labels(tmp_path, MODEL, [("a", 0, 2e6)], ago(hours=1))
-    second = read(tmp_path).digest
-    write_labels(tmp_path, MODEL, [("a", 1, 2e6)], ago(hours=1))
-    assert len({first, second, read(tmp_path).digest}) == 3
-
-
 def test_what_is_read_is_bounded_and_the_report_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -154,6 +154,40 @@ def test_another_question_gives_another_id(other) -> None:
     )
 
 
+SCORED = Profile(
+    RULES, REFERENCE.model_copy(update={"scores": {"accuracy": 0.8}}), ["Low", "Medium", "High"]
+)
+
+
+def labels(rows: int, wrong: int) -> Labelled:
+    truth = np.zeros(rows, np.int64)
+    return Labelled(
+        truth,
+        (np.arange(rows) * wrong // rows != (np.arange(rows) + 1) * wrong // rows).astype(int),
+        np.arange(rows) * 1_000_000,
+    )
+
+
+def test_labels_make_another_id_only_where_they_alone_make_it_drift() -> None:
+    """So that a window is retrained on once, however many labels come for it."""
+
+    def judged(new: int, **labelled: int) -> DriftReport:
+        known = labels(**labelled) if labelled else Labelled.none()
+        return judge(task(), SCORED, window(new=new), NOW, labelled=known)
+
+    stable, drift = judged(0), judged(900)
+    assert (stable.verdict, drift.verdict) == ("Stable", "Drift")
+    for few in ({"rows": 99, "wrong": 99}, {"rows": 500, "wrong": 100}):
+        assert judged(0, **few).report_id == stable.report_id
+    fell = [judged(0, rows=rows, wrong=rows // 2) for rows in (200, 201, 500)]
+    assert {report.verdict for report in fell} == {"Drift"}
+    assert len({report.report_id for report in fell}) == 1
+    assert fell[0].report_id != stable.report_id
+    both = judged(900, rows=500, wrong=250)
+    assert any(rule.holds for rule in both.rules if rule.name == "AccuracyDrop")
+    assert both.report_id == drift.report_id
+
+
 @pytest.mark.parametrize("rows", [0, 1, 199])
 def test_too_few_rows_make_no_verdict_however_far_they_moved(rows: int) -> None:
     report = judge(task(), PROFILE, window(rows, new=rows), NOW)
