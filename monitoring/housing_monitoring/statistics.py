@@ -358,6 +358,9 @@ MOST_BLOCKS = 1024
 FEWEST_BLOCKS = 8
 """Fewer than this tell too little of how much they differ."""
 
+LEAST_EFFECTIVE_ROWS = 10
+"""However alike neighbours are, a window is worth so many independent rows."""
+
 _CLUSTERED = 3.1
 """Standard normal quantile: blocks that differ less than this are taken for independent rows."""
 
@@ -381,6 +384,10 @@ def design_effect(blocks: NDArray[np.int64]) -> float:
     length, and the largest counts of those that chance does not explain: with independent rows
     the effect times its degrees of freedom, 2/3 (K - 1) (bins - 1), is about chi-squared.
 
+    Few blocks show little of long clusters in a short window. So it is also taken from how alike
+    neighbours are, as if clusters ended by chance (a Markov chain, as clients take turns): with a
+    correlation c of neighbouring blocks, (1 + c) / (1 - c) times the effect within blocks.
+
     Args:
         blocks: (blocks, bins) rows in each; neighbours in time are neighbours here.
 
@@ -394,6 +401,8 @@ def design_effect(blocks: NDArray[np.int64]) -> float:
     # Blocks may differ by a row, which is no difference of theirs.
     strayed = counts - counts.sum(axis=1, keepdims=True) * shares
     effect = 1.0
+    if len(strayed) >= FEWEST_BLOCKS:
+        effect = max(effect, _effect_of_neighbours(strayed, shares, rows))
     while len(strayed) >= FEWEST_BLOCKS:
         steps = len(strayed) - 1
         variance = (np.diff(strayed, axis=0) ** 2).sum(axis=0) / (2 * steps)
@@ -404,6 +413,24 @@ def design_effect(blocks: NDArray[np.int64]) -> float:
         strayed = strayed[: len(strayed) // 2 * 2]
         strayed = strayed[0::2] + strayed[1::2]
     return effect
+
+
+def _effect_of_neighbours(
+    strayed: NDArray[np.float64], shares: NDArray[np.float64], rows: int
+) -> float:
+    """The effect by the correlation of neighbouring blocks; 1 where chance explains it.
+
+    A shift within the window makes its blocks alike too: at least `LEAST_EFFECTIVE_ROWS` are left.
+    """
+    blocks, bins = strayed.shape
+    steps = np.diff(strayed, axis=0)
+    whole = float(((strayed**2).mean(axis=0) / shares).sum())
+    apart = float(((steps**2).mean(axis=0) / 2 / shares).sum())
+    if whole == 0 or 1 - apart / whole < _CLUSTERED / math.sqrt(blocks * (bins - 1)):
+        return 1.0
+    within = whole * blocks / (rows * (bins - 1))
+    least = max(1.0, rows / LEAST_EFFECTIVE_ROWS)
+    return min(within * (2 * whole - apart) / apart, least) if apart else least
 
 
 def _chi_squared_quantile(freedom: float, z: float) -> float:
