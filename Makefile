@@ -14,6 +14,8 @@ LOCK := $(UV) compile --quiet --universal --python-version 3.11 --generate-hashe
 PARALLEL := --numprocesses 2 --dist loadfile
 # What tests and demo stand on is typed like the programs; what these import comes along.
 TYPED_TESTS := $(wildcard tests/*.py) tests/demo tests/e2e tests/bench charts/dashboards
+# Of bench-monitoring: some of false-alarms, power, speed and run; all when empty.
+PARTS :=
 # Further arguments for pytest, as in `make unit PYTEST_ARGS="-k drift"`.
 PYTEST_ARGS :=
 # `make soak MINUTES=2` is a try.
@@ -107,6 +109,10 @@ bench-serving-quick: setup wrk ## The same with ours, the empty route and one pe
 .PHONY: bench-serving-prepare
 bench-serving-prepare: setup wrk ## What bench-serving makes first: models, and an environment for each server.
 	@$(BIN)/python -m tests.bench.serving --prepare
+
+.PHONY: bench-monitoring
+bench-monitoring: setup ## False alarms, power, speed and memory of monitoring; goes on where it stopped (PARTS="speed run").
+	@$(BIN)/python -m tests.bench.monitoring $(PARTS)
 
 .PHONY: wrk
 wrk:

@@ -27,7 +27,7 @@ FREQUENT_CATEGORIES = 100
 
 @dataclass(frozen=True)
 class Listings:
-    """Listings of one city without exact duplicates, in a random order that a seed fixes.
+    """Listings of one city without exact duplicates.
 
     Attributes:
         frame: columns of raw texts (None where empty) and of numbers, prices left out.
@@ -53,9 +53,12 @@ class Listings:
         ]
 
 
-def read_listings(city: str, seed: int = 42) -> Listings:
+def read_listings(city: str, seed: int | None = 42) -> Listings:
+    """Listings in a random order that a seed fixes; without one in that of the file, by district."""
     frame = pd.read_csv(DATA / CITIES[city], index_col=0).drop_duplicates()
-    frame = frame.sample(frac=1, random_state=seed).reset_index(drop=True)
+    if seed is not None:
+        frame = frame.sample(frac=1, random_state=seed)
+    frame = frame.reset_index(drop=True)
     boundaries = pd.read_csv(DATA / CITIES["istanbul"], usecols=[TARGET])[TARGET].quantile(
         QUANTILES
     )
