@@ -22,7 +22,9 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "build" / "bench-training"
 REPORT = ROOT / "docs" / "results" / "training.md"
-SHARED = ROOT.parents[1] / "shared" / "data"
+SHARED = next(
+    (found for parent in ROOT.parents if (found := parent / "shared" / "data").exists()), ROOT
+)
 
 DATASETS = {
     "istanbul": (ROOT / "tests" / "data" / "istanbul_emlakjet_2023.csv", "Fiyat"),
@@ -40,6 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--splits", type=int, default=10)
     parser.add_argument("--datasets", nargs="+", default=list(DATASETS), choices=DATASETS)
+    parser.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=RECIPES)
     parser.add_argument("--report-only", action="store_true")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -52,7 +55,7 @@ def main() -> None:
         for dataset in arguments.datasets:
             if not DATASETS[dataset][0].exists():
                 continue
-            for recipe in RECIPES:
+            for recipe in arguments.recipes:
                 run(dataset, split, recipe)
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(report(), "utf-8")
@@ -111,11 +114,11 @@ def measure(dataset: str, split: int, recipe: str) -> dict[str, Any]:
         columns, {name: column.codes for name, column in part.typed.texts.items()}, part.prices
     )
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    begun = time.perf_counter()
+    begun, busy = time.perf_counter(), time.process_time()
     extra: dict[str, Any] = {}
     if recipe == "literal":
         model = LiteralRecipe(columns, crosses, seed=split).fit(part.typed, part.labels)
-        fit_seconds = time.perf_counter() - begun
+        fit_seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - busy
         extra["smote_seconds"] = model.smote_seconds
         probabilities = model.predict_proba(test.typed)
         named = probabilities.argmax(axis=1)
@@ -130,7 +133,7 @@ def measure(dataset: str, split: int, recipe: str) -> dict[str, Any]:
             fitted = fitter.fit(found.model, part, iterations=found.iterations)
             extra["model"], extra["iterations"] = found.model, found.iterations
             probabilities = calibration_of(found).apply(fitted.answer(test.typed))
-        fit_seconds = time.perf_counter() - begun
+        fit_seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - busy
         named = fitted.answer(test.typed).argmax(axis=1)
     scores = score(test.labels, named, probabilities)
     return {
@@ -141,6 +144,7 @@ def measure(dataset: str, split: int, recipe: str) -> dict[str, Any]:
         "rows": len(learned),
         "test_rows": len(judged),
         "fit_seconds": round(fit_seconds, 2),
+        "cpu_seconds": round(cpu_seconds, 2),
         "added_mib": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024,
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         **extra,

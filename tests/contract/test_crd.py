@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -95,6 +96,51 @@ def test_every_default_of_the_types_is_a_default_of_the_crd(served: Cluster) -> 
     stored = dry_run(served, minimal())["spec"]
     typed = HousingModelSpec.model_validate(minimal()["spec"]).to_json()
     assert without_empty(stored) == without_empty(typed)
+
+
+def test_a_new_default_reaches_no_object_that_was_written_before(served: Cluster) -> None:
+    """The API server writes defaults into what it stores, so that an upgrade trains nothing again.
+
+    A write of the status alone does it as well, to an object that is older than the field.
+    """
+    today = yaml.safe_load((ROOT / "manifests" / "crd.yaml").read_text())
+    without, former = copy.deepcopy(today), copy.deepcopy(today)
+    for crd, default in ((without, None), (former, "seed")):
+        (version,) = crd["spec"]["versions"]
+        training = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+        recipe = training["training"]["properties"]["recipe"]
+        assert recipe.pop("default") == "auto"
+        if default:
+            recipe["default"] = default
+    names = ("created-before-the-field", "created-with-the-former-default", "created-today")
+    try:
+        for name, crd in zip(names, (without, former, today), strict=True):
+            served.apply(crd)
+            _until_served(served, crd)
+            served.apply({**minimal(), "metadata": {"name": name}}, namespace=NAMESPACE)
+            if crd is former:  # the operator writes the status of each object it meets
+                for known in names[:2]:
+                    served.kubectl(
+                        *("patch", "hm", known, "-n", NAMESPACE, "--subresource=status"),
+                        *("--type=merge", "-p", '{"status": {"observedGeneration": 1}}'),
+                    )
+    finally:
+        served.apply(today)
+    recipes = [
+        served.get("housingmodel", name, NAMESPACE)["spec"]["training"]["recipe"] for name in names
+    ]
+    assert recipes == ["seed", "seed", "auto"]
+
+
+def _until_served(cluster: Cluster, crd: Manifest) -> None:
+    """Return once the API server fills in this CRD's own default of the recipe."""
+    (version,) = crd["spec"]["versions"]
+    spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    wanted = spec["training"]["properties"]["recipe"].get("default")
+    deadline = time.monotonic() + 30
+    while dry_run(cluster, minimal())["spec"]["training"].get("recipe") != wanted:
+        assert time.monotonic() < deadline, "the API server still has the former CRD"
+        time.sleep(0.2)
 
 
 MISTAKES = [

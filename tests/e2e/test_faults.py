@@ -38,7 +38,7 @@ def small(installed_operator: Cluster) -> Iterator[Story]:
         namespace,
         name="small",
         spec={
-            "training": {"forest": {"trees": 40}},
+            "training": {"recipe": "seed", "forest": {"trees": 40}},
             "promotion": {"gates": {"rolloutTimeout": "1m", "maxLatency": "2s"}},
         },
     )
@@ -78,7 +78,7 @@ def test_a_killed_training_pod_goes_on_from_its_last_checkpoint(small: Story) ->
         small.cluster,
         small.namespace,
         name="killed",
-        spec={"training": {"forest": {"trees": 400}}},
+        spec={"training": {"recipe": "seed", "forest": {"trees": 400}}},
     )
     story.add_listings("all.csv", ISTANBUL)
     story.apply()
@@ -142,7 +142,10 @@ def test_production_answers_while_mlflow_is_away_also_from_a_new_pod(small: Stor
 
 def test_mlflow_away_when_training_ends_costs_time_and_nothing_else(small: Story) -> None:
     story = Story(
-        small.cluster, small.namespace, name="outage", spec={"training": {"forest": {"trees": 40}}}
+        small.cluster,
+        small.namespace,
+        name="outage",
+        spec={"training": {"recipe": "seed", "forest": {"trees": 40}}},
     )
     story.add_listings("a.csv", to_csv(listings(ISTANBUL)[::9][:ROWS]))
     story.apply()

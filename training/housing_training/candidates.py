@@ -39,7 +39,8 @@ BOOSTING_SETTINGS: dict[str, Any] = {
 }
 """Found on Izmir and on two fifths of Istanbul that no benchmark is judged on."""
 
-Grow = Callable[[Features, Classes], RandomForestClassifier]
+Grow = Callable[[Features, Classes, int], RandomForestClassifier]
+"""Of features, labels, and the number of features with those that were left out as empty."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,14 @@ class Encoded:
     Attributes:
         features: (rows, features), synthetic rows last.
         labels: (rows,) class index.
+        width: number of features with those that were left out as empty.
 
     """
 
     encoder: Encoder | TargetEncoder
     features: Features
     labels: Classes
+    width: int
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,7 @@ class Fitter:
             name: which.
             part: the rows to learn from.
             iterations: of boosting; the most by default.
-            grow: makes a forest of features and labels; without it one is grown in one go.
+            grow: makes a forest; without it one is grown in one go.
             say: is told what a person should know.
 
         """
@@ -148,7 +151,7 @@ class Fitter:
     ) -> Model:
         """The part of `fit` that settings of the model change."""
         if name != "EncodedBoosting":
-            forest = (grow or self._grow)(encoded.features, encoded.labels)
+            forest = (grow or self._grow)(encoded.features, encoded.labels, encoded.width)
             return Model(encoded.encoder, forest, self.classes)
         boosting = HistGradientBoostingClassifier(
             max_iter=iterations or BOOSTING_ITERATIONS,
@@ -174,7 +177,7 @@ class Fitter:
                 fill_missing=name == "EncodedForest",
                 groups=part.groups,
             )
-            return Encoded(encoder, features, part.labels)
+            return Encoded(encoder, features, part.labels, encoder.width)
         hashing = fit_encoder(part.typed, self.columns, self.crosses, self.training.hashing.buckets)
         resampled, labels, messages = resample(
             hashing.transform(part.typed),
@@ -193,10 +196,10 @@ class Fitter:
             )
             for message in messages:
                 say(message)
-        return Encoded(hashing, resampled, labels)
+        return Encoded(hashing, resampled, labels, hashing.full_width)
 
-    def _grow(self, features: Features, labels: Classes) -> RandomForestClassifier:
+    def _grow(self, features: Features, labels: Classes, width: int) -> RandomForestClassifier:
         settings = self.training.forest
         return grow_forest(
-            features, labels, settings, seed=self.training.seed, every=settings.trees
+            features, labels, settings, seed=self.training.seed, every=settings.trees, width=width
         )

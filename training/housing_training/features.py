@@ -125,6 +125,11 @@ class Encoder:
         return self.first_bucket + len(self.used)
 
     @property
+    def full_width(self) -> int:
+        """Number of features with the buckets that are empty."""
+        return self.first_bucket + self.buckets
+
+    @property
     def first_bucket(self) -> int:
         """Position of the first feature that is a bucket."""
         return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -24,7 +25,23 @@ DENSE_LIMIT_BYTES = 1 << 30
 Features = sparse.csr_matrix[Any] | sparse.csc_matrix[Any] | np.ndarray[Any, Any]
 
 
-def forest_digest(features: Features, labels: Classes, settings: Forest, seed: int) -> str:
+def features_per_split(width: int, kept: int) -> int:
+    """How many of the kept features each split of a tree looks at.
+
+    The seed's forest draws √width of all features. Most buckets of the hasher occur in no row and
+    are left out here, so that of the others as many are drawn as would be among them.
+
+    Args:
+        width: features with the hasher's empty buckets.
+        kept: features without them.
+
+    """
+    return max(1, round(math.isqrt(width) * kept / width))
+
+
+def forest_digest(
+    features: Features, labels: Classes, settings: Forest, seed: int, width: int | None = None
+) -> str:
     """Digest of everything that a tree depends on: trees of one digest belong to one forest."""
     digest = hashlib.sha256()
     parts = (
@@ -36,7 +53,8 @@ def forest_digest(features: Features, labels: Classes, settings: Forest, seed: i
         digest.update(np.ascontiguousarray(part).tobytes())
     parameters = settings.to_json()
     del parameters["trees"]  # a tree does not know how many follow
-    digest.update(json.dumps([parameters, features.shape, seed, sklearn.__version__]).encode())
+    parts_of = [parameters, features.shape, width, seed, sklearn.__version__]
+    digest.update(json.dumps(parts_of).encode())
     return digest.hexdigest()
 
 
@@ -52,6 +70,7 @@ def grow_forest(
     *,
     seed: int,
     every: int,
+    width: int | None = None,
     resumed: Sequence[DecisionTreeClassifier] = (),
     checkpoint: Callable[[int, list[DecisionTreeClassifier]], None] | None = None,
 ) -> RandomForestClassifier:
@@ -66,6 +85,8 @@ def grow_forest(
         settings: of the forest.
         seed: `random_state`.
         every: trees between two checkpoints.
+        width: number of features with those that are the same in each row and so were left out;
+            the number of features without it.
         resumed: the first trees, from checkpoints.
         checkpoint: called after each step with the number of trees so far and the new ones.
 
@@ -75,17 +96,17 @@ def grow_forest(
     if settings.class_weight == "Balanced":
         balanced = compute_class_weight("balanced", classes=classes, y=labels)
         weights = dict(zip(classes.tolist(), balanced.tolist(), strict=True))
+    rows, columns = features.shape
     forest = RandomForestClassifier(
         n_estimators=max(1, len(resumed)),
         max_depth=settings.max_depth,
         min_samples_leaf=settings.min_samples_leaf,
-        max_features=settings.max_features or "sqrt",
+        max_features=settings.max_features or features_per_split(width or columns, columns),
         class_weight=weights,
         random_state=seed,
         warm_start=True,
         n_jobs=-1,  # joblib heeds the container's CPU limit
     )
-    rows, columns = features.shape
     prepared = features
     if not isinstance(features, np.ndarray):
         dense = 4 * rows * columns <= DENSE_LIMIT_BYTES

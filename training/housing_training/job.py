@@ -336,9 +336,11 @@ class TrainingJob:
         resumed = 0
         fitter = prepared.fitter(self.task.training).with_settings(recipe.model, recipe.settings)
 
-        def grow(features: Features, labels: Classes) -> RandomForestClassifier:
+        def grow(features: Features, labels: Classes, width: int) -> RandomForestClassifier:
             nonlocal resumed
-            forest, resumed = self._grow(run, features, labels, fitter.training.forest)
+            forest, resumed = self._grow(
+                run, features, labels, width, forest=fitter.training.forest
+            )
             return forest
 
         model = fitter.fit(
@@ -351,11 +353,11 @@ class TrainingJob:
         return model, resumed
 
     def _grow(
-        self, run: TrainingRun, features: Features, labels: Classes, forest: Forest
+        self, run: TrainingRun, features: Features, labels: Classes, width: int, *, forest: Forest
     ) -> tuple[RandomForestClassifier, int]:
         """The forest, and the trees that came from checkpoints."""
         spec, progress = self.task.training, self.progress
-        digest = forest_digest(features, labels, forest, spec.seed)
+        digest = forest_digest(features, labels, forest, spec.seed, width)
         resumed, messages = checkpoints.unpack(
             run.names(checkpoints.FOLDER), run.download, digest, forest.trees
         )
@@ -380,6 +382,7 @@ class TrainingJob:
             forest,
             seed=spec.seed,
             every=spec.checkpoint.every_trees,
+            width=width,
             resumed=resumed,
             checkpoint=checkpoint,
         )

@@ -70,7 +70,7 @@ def requirements() -> list[str]:
 
 def library_versions() -> dict[str, str]:
     """What a forest and its graph are made with, for whoever wants to make them again."""
-    names = ("housing-operator", "scikit-learn", "imbalanced-learn", "onnx", "numpy")
+    names = ("housing-operator", "scikit-learn", "onnx", "numpy")
     return {name: installed_version(name) for name in names}
 
 

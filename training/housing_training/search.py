@@ -271,7 +271,7 @@ class _Search:
             own = {name: BOOSTING_SETTINGS[name] for name in space}
         else:
             forest = self.fitter.training.forest
-            width = self._fold(0).features.shape[1]
+            width = self._fold(0).width
             own = {
                 "max_depth": forest.max_depth or UNLIMITED_DEPTH,
                 "min_samples_leaf": forest.min_samples_leaf,

@@ -262,10 +262,10 @@ class Training(PodSettings):
     }
 
     recipe: Literal["seed", "auto"] = Field(
-        default="seed",
-        description="seed: feature hashing, crosses, SMOTE and a class-weighted random forest. "
-        "auto: the best of that forest, a forest and boosting on target-encoded categories, by "
-        "cross-validation on the training part.",
+        default="auto",
+        description="auto: the best of a random forest and boosting on target-encoded categories "
+        "and the forest of seed, by cross-validation on the training part. seed: feature hashing, "
+        "crosses, SMOTE and a class-weighted random forest.",
     )
     auto: Auto = Field(default_factory=Auto, description="What recipe auto may take.")
     hashing: Hashing = Field(

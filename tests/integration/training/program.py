@@ -13,7 +13,7 @@ from typing import Any
 
 from housing_core.tasks import TrainingOutcome
 
-SMALL = {"forest": {"trees": 20}, "checkpoint": {"everyTrees": 4}}
+SMALL = {"recipe": "seed", "forest": {"trees": 20}, "checkpoint": {"everyTrees": 4}}
 """Five checkpoints, in a few seconds."""
 
 

@@ -223,6 +223,23 @@ def test_a_spec_that_todays_types_cannot_read_is_another_spec():
     assert normalised({"dataset": {"gone": 1}}) == {"dataset": {"gone": 1}}
 
 
+@pytest.mark.parametrize("recipe", [{"recipe": "seed"}, {}], ids=["stored", "left out"])
+def test_a_new_default_of_the_recipe_trains_no_model_again(recipe: dict[str, str]) -> None:
+    """What a former version kept: with `recipe`, the default of its day, and before there was one."""
+    world = World()
+    world.spec = world.spec | {"training": recipe}
+    world.in_production()
+    kept = world.status["training"]["spec"]["training"]
+    del kept["recipe"]
+    kept |= recipe
+    world.settle()
+    assert len(world.tasks) == 1
+    world.spec = world.spec | {"training": {**recipe, "seed": 7}}
+    world.generation = 2
+    world.step()
+    assert len(world.tasks) == 2  # so that the above could fail
+
+
 def test_the_key_depends_on_model_spec_token_and_the_training_before():
     spec = HousingModelSpec.model_validate(
         {"dataset": {"uri": "/d", "target": {"column": "p"}}}

@@ -7,7 +7,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from housing_core.api.spec import Forest
 from housing_training import checkpoints, forest
-from housing_training.forest import forest_digest, grow_forest, steps
+from housing_training.forest import features_per_split, forest_digest, grow_forest, steps
 from housing_training.target import Classes
 
 SETTINGS = Forest(trees=10)
@@ -180,3 +180,39 @@ def test_more_trees_of_one_forest_have_its_digest() -> None:
     features, labels = rows()
     more = Forest(trees=20)
     assert forest_digest(features, labels, more, 5) == forest_digest(features, labels, SETTINGS, 5)
+
+
+@pytest.mark.parametrize(
+    ("width", "kept", "drawn"),
+    [(16_384, 16_384, 128), (16_384, 2_048, 16), (16_384, 10, 1), (30, 30, 5), (1, 1, 1)],
+)
+def test_a_split_draws_as_many_kept_features_as_it_would_among_all(
+    width: int, kept: int, drawn: int
+) -> None:
+    assert features_per_split(width, kept) == drawn
+
+
+def test_a_forest_without_empty_buckets_is_as_large_as_one_with_them() -> None:
+    chance = np.random.default_rng(0)
+    features = sparse.csr_matrix(chance.random((300, 128)).astype(np.float32))
+    labels = np.asarray(features[:, :8].sum(axis=1) > 4).ravel().astype(np.int64)
+    padded = sparse.csr_matrix(
+        sparse.hstack([features, sparse.csr_matrix((300, 896))]), dtype=np.float32
+    )
+    settings = Forest(trees=40)
+    with_them, without, all_alike = (
+        np.mean([tree.tree_.node_count for tree in made.estimators_])
+        for made in (
+            grow_forest(padded, labels, settings, seed=1, every=40),
+            grow_forest(features, labels, settings, seed=1, every=40, width=1024),
+            grow_forest(features, labels, settings, seed=1, every=40),
+        )
+    )
+    assert abs(without - with_them) < abs(all_alike - with_them) / 2
+
+
+def test_trees_that_draw_other_features_belong_to_another_forest() -> None:
+    features, labels = rows()
+    assert forest_digest(features, labels, SETTINGS, 5, 64) != forest_digest(
+        features, labels, SETTINGS, 5, 6
+    )

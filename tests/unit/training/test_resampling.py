@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from imblearn.over_sampling import SMOTE
 from scipy import sparse
+from sklearn.neighbors import NearestNeighbors
 
 from housing_core.api.spec import Resampling
-from housing_training.resampling import plan_oversampling, resample
+from housing_training import resampling
+from housing_training.resampling import nearest, plan_oversampling, resample
 
 
 @pytest.mark.parametrize(
@@ -59,3 +62,39 @@ def test_a_class_with_few_rows_uses_the_neighbours_that_it_has() -> None:
 def test_none_leaves_the_rows_as_they_are() -> None:
     features, labels = rows([60, 20])
     assert resample(features, labels, Resampling(method="None"), seed=1)[0] is features
+
+
+def mixed_rows(count: int, seed: int = 0) -> sparse.csr_matrix[np.float32]:
+    """Numbers, one of them huge, and sparse categories."""
+    chance = np.random.default_rng(seed)
+    numbers = chance.normal(size=(count, 3)) * [1, 50, 1e6] + [0, 100, 1e7]
+    categories = sparse.random_array((count, 40), density=0.05, rng=chance)
+    categories.data = np.sign(categories.data - 0.5)
+    return sparse.csr_matrix(sparse.hstack([numbers, categories]).astype(np.float32))
+
+
+def test_the_rows_are_those_of_imbalanced_learn() -> None:
+    features, labels = mixed_rows(600), np.repeat([0, 1, 2], [300, 200, 100])
+    ours, classes, _ = resample(features, labels, Resampling(), seed=7)
+    theirs, expected = SMOTE(sampling_strategy={1: 300, 2: 200}, random_state=7).fit_resample(
+        features, labels
+    )
+    assert np.array_equal(classes, expected)
+    np.testing.assert_allclose(ours.toarray(), theirs.toarray(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("block_bytes", [1, 1 << 20])
+def test_neighbours_are_the_nearest_whatever_the_size_of_a_block(
+    monkeypatch: pytest.MonkeyPatch, block_bytes: int
+) -> None:
+    monkeypatch.setattr(resampling, "BLOCK_BYTES", block_bytes)
+    own, rows = mixed_rows(120), np.array([0, 5, 119])
+    found = nearest(own, rows, 5)
+    exact = NearestNeighbors(n_neighbors=6, algorithm="brute").fit(own.toarray().astype(float))
+    expected = exact.kneighbors(own[rows].toarray().astype(float), return_distance=False)[:, 1:]
+    assert np.array_equal(found, expected)
+
+
+def test_rows_that_are_equal_are_each_others_neighbours() -> None:
+    own = sparse.csr_matrix(np.repeat([[1.0, 0.0], [9.0, 4.0]], 3, axis=0), dtype=np.float32)
+    assert set(nearest(own, np.array([0]), 2)[0]) == {1, 2}
