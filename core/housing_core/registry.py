@@ -42,6 +42,9 @@ Alias = Literal["production", "staging"]
 KEY_TAG = "housing-operator.dev/key"
 """On a run and on a version: the training that made it."""
 
+PROGRESS_TAG = "housing-operator.dev/progress"
+"""On the run of a training under way: `TrainingProgress` as JSON."""
+
 REJECTED_TAG = "housing-operator.dev/rejected"
 """On a version: why it is not served."""
 
@@ -369,6 +372,11 @@ class Registry:
         place = "experiments/get-by-name"
         answer = self._api.call("GET", place, what, experiment_name=name)
         return str(answer["experiment"]["experiment_id"])
+
+    def progress_of_key(self, model: str, key: str) -> str | None:
+        """The progress tag of a training's run; None when there is no run or no tag yet."""
+        found = self.runs(model, f"tags.`{KEY_TAG}` = '{key}'", limit=1)
+        return found[0].tags.get(PROGRESS_TAG) if found else None
 
     def _model_uri(self, model: str, number: str) -> str:
         what = f"version {number} of {model}"

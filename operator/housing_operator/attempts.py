@@ -123,6 +123,7 @@ def _abandon(draft: Draft, training: TrainingStatus) -> None:
                 "finished_at": format_time(draft.now),
                 "outcome": "Failed",
                 "message": message,
+                "progress": None,
                 "retry_at": None,
             }
         )
@@ -132,6 +133,9 @@ def _abandon(draft: Draft, training: TrainingStatus) -> None:
 
 def _follow(draft: Draft, training: TrainingStatus) -> None:
     registry = draft.observation.registry
+    if registry is not None and registry.progress is not None:
+        training = training.model_copy(update={"progress": registry.progress})
+        draft.update(training=training)
     found = registry.of_key(training.key) if registry else None
     if found is not None:
         # A rollout ends first: a person's alias move is no way to be overtaken by a training.
@@ -269,6 +273,7 @@ def _end(
         "outcome": outcome,
         "message": message[:MESSAGE_LIMIT],
         "version": version,
+        "progress": None,
         "retry_at": None,
     }
     draft.update(training=training.model_copy(update=changes))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from housing_core.api.status import ModelInputs
+from housing_core.api.status import ModelInputs, TrainingProgress
 from housing_core.bundle import Summary
 from housing_core.registry_types import RegisteredVersion
 from housing_core.tasks import ServingHealth, TrainingOutcome
@@ -117,11 +117,13 @@ class RegistryState:
 
     Attributes:
         facts: of the versions that a decision may be about, by number.
+        progress: of the training under way, if it has said anything.
     """
 
     versions: tuple[RegisteredVersion, ...] = ()
     aliases: dict[str, str] = field(default_factory=dict)
     facts: dict[str, VersionFacts] = field(default_factory=dict)
+    progress: TrainingProgress | None = None
 
     def version(self, number: str | None) -> RegisteredVersion | None:
         """The version with this number, if it is there."""

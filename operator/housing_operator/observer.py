@@ -129,7 +129,10 @@ class Observer:
         tracked = [(status.get(part) or {}).get("version") for part in ("candidate", *TRACKS)]
         training = status.get("training") or {}
         return await self._registry.observe(
-            model.registered_name, [*tracked, training.get("version")], training.get("key")
+            model.registered_name,
+            [*tracked, training.get("version")],
+            training.get("key"),
+            under_way="finishedAt" not in training,
         )
 
     async def _many_nodes(self, model: Model) -> frozenset[str]:

@@ -12,7 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from housing_core.api.status import ClassBoundary, InferredColumn, InferredCross, ModelInputs
+from pydantic import ValidationError
+
+from housing_core.api.status import (
+    ClassBoundary,
+    InferredColumn,
+    InferredCross,
+    ModelInputs,
+    TrainingProgress,
+)
 from housing_core.bundle import (
     SCHEMA_FILE,
     SUMMARY_FILE,
@@ -68,7 +76,12 @@ class RegistryView:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def observe(
-        self, model: str, numbers: Iterable[str | None], key: str | None
+        self,
+        model: str,
+        numbers: Iterable[str | None],
+        key: str | None,
+        *,
+        under_way: bool = False,
     ) -> tuple[RegistryState | None, str]:
         """The registered model, with the facts of the versions that a decision may be about.
 
@@ -76,6 +89,7 @@ class RegistryView:
             model: `<namespace>.<name>`.
             numbers: versions that status names.
             key: of the training in status.
+            under_way: whether that training has not ended.
 
         Returns:
             The state and an empty text, or None and why MLflow does not tell.
@@ -94,9 +108,12 @@ class RegistryView:
                 version.number: await self._facts_of(model, version)
                 for version in dict.fromkeys(version for version in found if version is not None)
             }
+            progress = None
+            if key is not None and under_way and state.of_key(key) is None:
+                progress = await self._ask(lambda: self._registry.progress_of_key(model, key))
         except RegistryError as error:
             return None, steady(str(error))
-        return RegistryState(state.versions, aliases, facts), ""
+        return RegistryState(state.versions, aliases, facts, read_progress(progress)), ""
 
     async def act(self, model: str, action: RegistryAction) -> None:
         """Change the registered model. Raises RegistryError when MLflow does not, or refuses."""
@@ -141,6 +158,14 @@ class RegistryView:
             self._silent_until = self._clock() + PAUSE_SECONDS
             self._error = str(error)
             raise
+
+
+def read_progress(tag: str | None) -> TrainingProgress | None:
+    """What a training says of itself; None for what is not of our form: a person may write tags."""
+    try:
+        return TrainingProgress.model_validate_json(tag) if tag else None
+    except ValidationError:
+        return None
 
 
 def read_facts(registry: Registry, model: str, number: str) -> VersionFacts:

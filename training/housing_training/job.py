@@ -99,6 +99,7 @@ class TrainingJob:
             task.key,
             {"mlflow.runName": task.key, "trigger": task.trigger, "token": task.token},
         )
+        self.progress.listener = run.report
         self.progress.say(
             f"attempt {task.attempt} of training {task.key} in run {run.run_id}",
             trigger=task.trigger,
@@ -365,16 +366,13 @@ class TrainingJob:
             progress.say(message)
         if resumed:
             progress.say(f"resumed from tree {len(resumed)} of {forest.trees}")
+            progress.resumed(len(resumed))
             run.log(tags={"resumed_from_trees": str(len(resumed))})
 
         def checkpoint(trees: int, new: list[DecisionTreeClassifier]) -> None:
             for path, content in checkpoints.pack(new, trees, digest).items():
                 run.upload(path, content)
-            progress.say(
-                f"{trees} of {forest.trees} trees",
-                trees=trees,
-                seconds=round(progress.total_seconds, 1),
-            )
+            progress.grown(trees, forest.trees)
 
         grown = grow_forest(
             features,

@@ -1,13 +1,20 @@
-"""Stages of a training as log lines, with seconds."""
+"""Stages of a training as log lines, with seconds, and how far it is for whoever listens."""
 
 from __future__ import annotations
 
 import logging
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
+
+from housing_core.api.status import TrainingProgress
+from housing_core.times import format_time
+
+REPORT_SECONDS = 10.0
+"""Least time between two reports of trees; the beginning of a stage is always told."""
 
 logger = logging.getLogger("housing_training")
 
@@ -15,23 +22,35 @@ logger = logging.getLogger("housing_training")
 class Progress:
     """Says what is being done and how long it took; keeps the seconds of each stage."""
 
-    def __init__(self) -> None:
-        self._start = time.monotonic()
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin now.
+
+        Args:
+            clock: seconds that only rise.
+
+        """
+        self.listener: Callable[[TrainingProgress], None] | None = None
+        self._clock = clock
+        self._start = clock()
+        self._stage, self._stage_start, self._trees_before = "", self._start, 0
+        self._reported = self._start
         self.seconds: dict[str, float] = {}
         self.messages: list[str] = []
 
     @property
     def total_seconds(self) -> float:
         """Since the training began."""
-        return time.monotonic() - self._start
+        return self._clock() - self._start
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time what is done inside."""
-        start = time.monotonic()
+        start = self._clock()
+        self._stage, self._stage_start, self._trees_before = name, start, 0
+        self._report()
         logger.info("%s begins", name, extra={"stage": name})
         yield
-        self.seconds[name] = round(time.monotonic() - start, 2)
+        self.seconds[name] = round(self._clock() - start, 2)
         logger.info(
             "%s ends",
             name,
@@ -46,3 +65,36 @@ class Progress:
         """Tell a person something that is worth keeping with the run."""
         self.messages.append(message)
         logger.info(message, extra=details)
+
+    def resumed(self, trees: int) -> None:
+        """So many trees were there before, and say nothing of how long the others take."""
+        self._trees_before, self._stage_start = trees, self._clock()
+
+    def grown(self, done: int, trees: int) -> None:
+        """So many trees of all are there."""
+        new = done - self._trees_before
+        left = (self._clock() - self._stage_start) / new * (trees - done) if new > 0 else None
+        self.say(
+            f"{done} of {trees} trees",
+            trees=done,
+            seconds=round(self.total_seconds, 1),
+            **({} if left is None else {"seconds_left": round(left)}),
+        )
+        if self._clock() - self._reported >= REPORT_SECONDS:
+            self._report(done, trees, None if left is None else round(left))
+
+    def _report(
+        self, done: int | None = None, trees: int | None = None, left: int | None = None
+    ) -> None:
+        if self.listener is None:
+            return
+        self._reported = self._clock()
+        self.listener(
+            TrainingProgress(
+                stage=self._stage,
+                trees_done=done,
+                trees=trees,
+                seconds_left=left,
+                reported_at=format_time(datetime.now(UTC)),
+            )
+        )

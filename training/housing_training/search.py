@@ -254,7 +254,7 @@ class _Search:
             multivariate=True,
             constant_liar=True,
         )
-        space = search_space(self.name, self._fold(0).features.shape[1])
+        space = search_space(self.name, self._fold(0).width)
         if number == 0:
             self.study.enqueue_trial(self._own(space))
         trial = self.study.ask(space)

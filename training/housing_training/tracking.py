@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from housing_core.registry import KEY_TAG, Registry, RegistryUnavailableError
+from housing_core.api.status import TrainingProgress
+from housing_core.registry import (
+    KEY_TAG,
+    PROGRESS_TAG,
+    Registry,
+    RegistryError,
+    RegistryUnavailableError,
+)
 from housing_core.registry_types import Run
 
 PATIENCE_SECONDS = 300.0
@@ -122,6 +130,13 @@ class TrainingRun:
         texts = {key: str(value)[:PARAM_LIMIT] for key, value in params.items()}
         patiently(lambda: self.registry.log(found.run_id, params=texts, metrics=metrics))
         patiently(lambda: self.registry.end_run(found.run_id, status))
+
+    def report(self, progress: TrainingProgress) -> None:
+        """Say how far the training is; once, since it goes on without being heard."""
+        try:
+            self.registry.log(self.run_id, tags={PROGRESS_TAG: json.dumps(progress.to_json())})
+        except RegistryError as error:
+            logger.warning("how far the training is could not be told: %s", error)
 
     def log_dataset(self, uri: str, digest: str, files: int, rows: int) -> None:
         """Say what was learned from, in MLflow's own terms."""

@@ -33,6 +33,13 @@ PRINTER_COLUMNS = [
         1,
         "What holds a retraining back.",
     ),
+    (
+        "Training",
+        "string",
+        ".status.training.progress.stage",
+        1,
+        "Stage of the training under way.",
+    ),
     ("Age", "date", ".metadata.creationTimestamp", 0, ""),
 ]
 

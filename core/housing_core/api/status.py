@@ -220,6 +220,20 @@ class ModelInputs(StatusType):
     )
 
 
+class TrainingProgress(StatusType):
+    """How far a running training is, by its own account."""
+
+    stage: Annotated[str, Field(max_length=32)] = Field(
+        description="read, encode, select, search, grow, evaluate or register."
+    )
+    trees_done: int | None = Field(default=None, ge=0, description="Trees of the forest so far.")
+    trees: int | None = Field(default=None, ge=1, description="Trees of the whole forest.")
+    seconds_left: int | None = Field(
+        default=None, ge=0, description="Until the stage ends, where that can be told."
+    )
+    reported_at: Timestamp = Field(description="When the training said so.")
+
+
 class TrainingStatus(StatusType):
     """The training under way, or the last one."""
 
@@ -231,6 +245,9 @@ class TrainingStatus(StatusType):
     attempt: int = Field(default=1, description="Attempts so far, this one included.")
     job_name: Annotated[str, Field(max_length=63)] = Field(description="The Job of this attempt.")
     started_at: Timestamp = Field(description="When the first attempt began.")
+    progress: TrainingProgress | None = Field(
+        default=None, description="How far it is, at most a minute ago; absent once it has ended."
+    )
     retry_at: Timestamp | None = Field(
         default=None, description="When the next attempt begins, after a failed one."
     )

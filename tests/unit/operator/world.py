@@ -6,7 +6,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from housing_core.api.status import ClassBoundary, DriftStatus, HousingModelStatus, ModelInputs
+from housing_core.api.status import (
+    ClassBoundary,
+    DriftStatus,
+    HousingModelStatus,
+    ModelInputs,
+    TrainingProgress,
+)
 from housing_core.bundle import Comparison, Scores, Summary
 from housing_core.registry_types import RegisteredVersion
 from housing_core.tasks import ServingHealth, TrainingOutcome
@@ -81,6 +87,7 @@ class World:
     status: dict[str, Any] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
     generation: int = 1
+    progress: TrainingProgress | None = None
     jobs: dict[str, JobState] = field(default_factory=dict)
     tasks: dict[str, StartTraining] = field(default_factory=dict)
     versions: dict[str, RegisteredVersion] = field(default_factory=dict)
@@ -137,7 +144,12 @@ class World:
             production=self.production,
             staging=self.staging,
             registry=(
-                RegistryState(tuple(self.versions.values()), dict(self.aliases), dict(self.facts))
+                RegistryState(
+                    tuple(self.versions.values()),
+                    dict(self.aliases),
+                    dict(self.facts),
+                    self.progress,
+                )
                 if self.mlflow
                 else None
             ),
