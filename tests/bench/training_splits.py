@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -19,9 +18,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.bench import training_report
+from tests.bench.training_report import RECIPES
+
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "build" / "bench-training"
-REPORT = ROOT / "docs" / "results" / "training.md"
 SHARED = next(
     (found for parent in ROOT.parents if (found := parent / "shared" / "data").exists()), ROOT
 )
@@ -32,7 +33,6 @@ DATASETS = {
     # Listings that may not be part of the project.
     "housedata": (SHARED / "istanbul_housedata_2022.csv", "fiyat"),
 }
-RECIPES = ("literal", "seed", "auto")
 TEST_SHARE = 0.2
 SETTINGS_SHARE = {"istanbul": 0.4}
 """Rows whose hash is below this were looked at when settings were chosen: they are in no test part."""
@@ -57,9 +57,8 @@ def main() -> None:
                 continue
             for recipe in arguments.recipes:
                 run(dataset, split, recipe)
-    REPORT.parent.mkdir(exist_ok=True)
-    REPORT.write_text(report(), "utf-8")
-    print(REPORT.read_text("utf-8"))
+    write_results()
+    print(training_report.PAGE.read_text("utf-8"))
 
 
 def run(dataset: str, split: int, recipe: str) -> None:
@@ -151,61 +150,14 @@ def measure(dataset: str, split: int, recipe: str) -> dict[str, Any]:
     }
 
 
-def report() -> str:
-    """The page, from the results that are there."""
-    import numpy as np
-    from scipy.stats import t
-
-    results = [json.loads(path.read_text()) for path in sorted(CACHE.glob("*.json"))]
-    lines = [
-        "# The default recipe against the seed's, taken literally",
-        "",
-        "Written by `make bench-training`. Paired splits: each recipe learns from the same rows and is "
-        "judged on the same. The literal recipe is stock scikit-learn and imbalanced-learn "
-        "(`tests/bench/literal_recipe.py`). Of Istanbul, test parts hold only rows that were not "
-        "looked at when settings were chosen; Izmir was looked at, housedata was not. The interval is "
-        "that of the mean over the splits (Student's t, 95 %); splits share rows, so it is somewhat "
-        "too narrow. Seconds are of encoding, resampling, selection and fit; memory is what the "
-        f"process grew by in them. {os.cpu_count()} cores.",
-        "",
-        "| data | splits | recipe | macro F1 | accuracy | ROC-AUC | minus literal | interval | "
-        "seconds, median | of literal's | memory, MiB | of literal's |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for dataset in DATASETS:
-        table = {(r["recipe"], r["split"]): r for r in results if r["dataset"] == dataset}
-        splits = sorted(
-            split
-            for recipe, split in table
-            if recipe == "literal"
-            if all((other, split) in table for other in RECIPES)
-        )
-        if not splits:
-            continue
-
-        def column(recipe: str, name: str) -> Any:
-            return np.array([table[recipe, split][name] for split in splits], float)  # noqa: B023
-
-        for recipe in RECIPES:
-            gain = column(recipe, "macro_f1") - column("literal", "macro_f1")
-            shown = ["", "", "1", "1"]
-            if recipe != "literal":
-                within = "one split"
-                if len(splits) > 1:
-                    half = t.ppf(0.975, len(splits) - 1) * gain.std(ddof=1) / len(splits) ** 0.5
-                    within = f"{gain.mean() - half:+.4f} to {gain.mean() + half:+.4f}"
-                shown = [f"{gain.mean():+.4f}", within]
-                for name in ("fit_seconds", "added_mib"):
-                    ratio = np.median(column(recipe, name) / column("literal", name))
-                    shown.append(f"{ratio:.2f}")
-            means = [column(recipe, name).mean() for name in ("macro_f1", "accuracy", "roc_auc")]
-            lines.append(
-                f"| {dataset} | {len(splits)} | {recipe} | {means[0]:.4f} | {means[1]:.4f} "
-                f"| {means[2]:.4f} | {shown[0]} | {shown[1]} "
-                f"| {np.median(column(recipe, 'fit_seconds')):.1f} | {shown[2]} "
-                f"| {np.median(column(recipe, 'added_mib')):.0f} | {shown[3]} |"
-            )
-    return "\n".join(lines) + "\n"
+def write_results() -> None:
+    """What is there, as one file, and the pages that show it."""
+    names = [f"{d}-{n}-{r}.json" for d in DATASETS for n in range(100) for r in RECIPES]
+    results = [json.loads((CACHE / n).read_text()) for n in names if (CACHE / n).exists()]
+    training_report.RESULTS.parent.mkdir(exist_ok=True)
+    lines = ",\n".join(json.dumps(result) for result in results)
+    training_report.RESULTS.write_text(f"[\n{lines}\n]\n", "utf-8")
+    training_report.main()
 
 
 if __name__ == "__main__":
