@@ -98,6 +98,10 @@ soak: setup images ## Production under load while its pods are killed, rolled, s
 soak-connection: setup ## A million requests to serving on one connection, and its memory before and after.
 	@$(BIN)/python -m tests.bench.serving.one_connection
 
+.PHONY: bench-claims
+bench-claims: setup ## The seed's claims, each with and without; writes docs/results/claims.md, goes on where it stopped.
+	@$(BIN)/python -m tests.bench.claims
+
 .PHONY: bench-serving
 bench-serving: setup wrk ## Compare serving with its peers; writes docs/results/serving.md, in about 25 minutes.
 	@$(BIN)/python -m tests.bench.serving --output docs/results/serving.md

@@ -15,10 +15,26 @@ import resource
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from housing_core.api.spec import Cross, Dataset, Training
+from housing_core.storage import DataFile
+from housing_training.candidates import Fitter, Part
+from housing_training.columns import Columns, infer_columns
+from housing_training.crosses import infer_crosses
+from housing_training.evaluation import score
+from housing_training.features import clean_listings
+from housing_training.preparation import prepare_rows
+from housing_training.progress import Progress
+from housing_training.selection import calibration_of, choose
+from housing_training.splitting import relisted
+from housing_training.target import classify, percentile_boundaries
 from tests.bench import training_report
+from tests.bench.literal_recipe import LiteralRecipe
 from tests.bench.training_report import RECIPES
 
 ROOT = Path(__file__).parents[2]
@@ -74,24 +90,19 @@ def run(dataset: str, split: int, recipe: str) -> None:
     print(kept.name, ended.stdout.decode().splitlines()[-1], flush=True)
 
 
-def measure(dataset: str, split: int, recipe: str) -> dict[str, Any]:
-    """Fit one recipe on one split and score it."""
-    import numpy as np
+@dataclass(frozen=True)
+class Paired:
+    """One split of one dataset, the same for all that are compared on it."""
 
-    from housing_core.api.spec import Dataset, Training
-    from housing_core.storage import DataFile
-    from housing_training.candidates import Fitter, Part
-    from housing_training.columns import infer_columns
-    from housing_training.crosses import infer_crosses
-    from housing_training.evaluation import score
-    from housing_training.features import clean_listings
-    from housing_training.preparation import prepare_rows
-    from housing_training.progress import Progress
-    from housing_training.selection import calibration_of, choose
-    from housing_training.splitting import relisted
-    from housing_training.target import classify, percentile_boundaries
-    from tests.bench.literal_recipe import LiteralRecipe
+    columns: Columns
+    crosses: list[Cross]
+    part: Part
+    test: Part
+    classes: int
 
+
+def paired_split(dataset: str, split: int) -> Paired:
+    """Rows to learn from and to be judged on, columns and crosses inferred from the former."""
     path, target = DATASETS[dataset]
     spec = Dataset.model_validate({"uri": str(path), "target": {"column": target}})
     rows = prepare_rows([DataFile(str(path), path.stat().st_size, "")], spec, 0.2, Progress())
@@ -106,24 +117,30 @@ def measure(dataset: str, split: int, recipe: str) -> dict[str, Any]:
     boundaries = percentile_boundaries(
         rows.prices[learned], spec.target.quantiles, spec.target.classes
     )
-    labels = classify(rows.prices, boundaries)
-    whole = Part(typed, labels, rows.prices, rows.homes)
-    part, test = whole.take(learned), whole.take(judged)
-    crosses = infer_crosses(
-        columns, {name: column.codes for name, column in part.typed.texts.items()}, part.prices
-    )
+    whole = Part(typed, classify(rows.prices, boundaries), rows.prices, rows.homes)
+    part = whole.take(learned)
+    codes = {name: column.codes for name, column in part.typed.texts.items()}
+    crosses = infer_crosses(columns, codes, part.prices)
+    return Paired(columns, crosses, part, whole.take(judged), len(spec.target.classes))
+
+
+def measure(dataset: str, split: int, recipe: str) -> dict[str, Any]:
+    """Fit one recipe on one split and score it."""
+    given = paired_split(dataset, split)
+    part, test = given.part, given.test
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     begun, busy = time.perf_counter(), time.process_time()
     extra: dict[str, Any] = {}
     if recipe == "literal":
-        model = LiteralRecipe(columns, crosses, seed=split).fit(part.typed, part.labels)
+        model = LiteralRecipe(given.columns, given.crosses, seed=split)
+        model.fit(part.typed, part.labels)
         fit_seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - busy
         extra["smote_seconds"] = model.smote_seconds
         probabilities = model.predict_proba(test.typed)
         named = probabilities.argmax(axis=1)
     else:
         training = Training.model_validate({"recipe": recipe, "seed": split})
-        fitter = Fitter(columns, crosses, training, len(spec.target.classes))
+        fitter = Fitter(given.columns, given.crosses, training, given.classes)
         if recipe == "seed":
             fitted = fitter.fit("HashedForest", part)
             probabilities = fitted.answer(test.typed)
@@ -140,8 +157,8 @@ def measure(dataset: str, split: int, recipe: str) -> dict[str, Any]:
         "split": split,
         "recipe": recipe,
         **scores.model_dump(exclude={"confusion_matrix"}),
-        "rows": len(learned),
-        "test_rows": len(judged),
+        "rows": len(part.labels),
+        "test_rows": len(test.labels),
         "fit_seconds": round(fit_seconds, 2),
         "cpu_seconds": round(cpu_seconds, 2),
         "added_mib": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024,
