@@ -92,7 +92,7 @@ def page(results: Sequence[Result]) -> str:
         "are `training.recipe`. Of Istanbul, test parts hold only rows that were not looked at "
         "when settings were chosen; Izmir was looked at, the third was not. Intervals are those "
         "of a mean over the splits (Student's t, 95 %); splits share rows, so they are somewhat "
-        "too narrow.",
+        "too narrow. `make bench-training` goes on where it stopped, up to ten splits.",
         "",
         "## Scores",
         "",

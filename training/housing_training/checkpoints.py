@@ -10,8 +10,6 @@ from collections.abc import Callable
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sklearn.tree import DecisionTreeClassifier
-from skops import io as skops_io
-from skops.io.exceptions import UntrustedTypesFoundException
 
 FOLDER = "checkpoints"
 
@@ -42,6 +40,8 @@ class Marker(BaseModel):
 
 def pack(trees: list[DecisionTreeClassifier], last: int, digest: str) -> dict[str, bytes]:
     """The two artifacts of a checkpoint, file of trees first: path → content."""
+    from skops import io as skops_io  # noqa: PLC0415 - a second, and boosting has no checkpoints
+
     content = skops_io.dumps(trees, compression=zipfile.ZIP_DEFLATED, compresslevel=1)
     marker = Marker(
         first=last - len(trees),
@@ -71,7 +71,12 @@ def unpack(
 
     """
     trees: list[DecisionTreeClassifier] = []
-    messages = []
+    messages: list[str] = []
+    if not names:
+        return trees, messages
+    from skops import io as skops_io  # noqa: PLC0415 - a second, and often there is nothing
+    from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415 - the same
+
     for name in sorted(name for name in names if _MARKER.fullmatch(name)):
         path = f"{FOLDER}/{name}"
         try:

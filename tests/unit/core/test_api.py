@@ -46,7 +46,7 @@ def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
         {"training": {"resources": {"limits": {"memory": "4Gi"}}}},
         {"training": {"nodeSelector": {"disk": "ssd"}, "serviceAccountName": "trainer"}},
         {"training": {"checkpoint": {"everyTrees": 5}}},
-        {"training": {"recipe": "seed"}},
+        {"training": {"recipe": "auto"}},
         {"serving": {"production": {"replicas": 5}}},
         {"monitoring": {"minSamples": 10, "thresholds": {"psi": 0.5}}},
         {"retraining": {"onDrift": False}},
