@@ -254,7 +254,7 @@ class _Search:
             multivariate=True,
             constant_liar=True,
         )
-        space = search_space(self.name, self._fold(0).width)
+        space = search_space(self.name, self._fold(0).learned.width)
         if number == 0:
             self.study.enqueue_trial(self._own(space))
         trial = self.study.ask(space)
@@ -271,7 +271,7 @@ class _Search:
             own = {name: BOOSTING_SETTINGS[name] for name in space}
         else:
             forest = self.fitter.training.forest
-            width = self._fold(0).width
+            width = self._fold(0).learned.width
             own = {
                 "max_depth": forest.max_depth or UNLIMITED_DEPTH,
                 "min_samples_leaf": forest.min_samples_leaf,
