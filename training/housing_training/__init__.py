@@ -9,3 +9,4 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # Of MLflow, when it is imported: no telemetry, no log lines that are no JSON.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
