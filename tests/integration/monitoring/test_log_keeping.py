@@ -175,11 +175,13 @@ def test_killed_at_any_point_nothing_is_lost_or_read_twice(uri: str, later: int)
         expected = rows(current_files(fresh(3)))
         changes, ended = run(fresh(4), 1_000)
         assert ended == "ended 0"
-        # The new file: begun, written and renamed; or each of the others deleted.
-        assert int(changes) >= (FILES if later else 3)
+        killed = 0
         for number in range(int(changes) + 1):
             folder = fresh(5 + number)
-            assert run(folder, number) == ["ended 9"]
+            *fewer, ended = run(folder, number)
+            # Threads delete: where two do at once, a run may be over before so many changes.
+            assert ended == "ended 9" or int(fewer[0]) < number
+            killed += ended == "ended 9"
             # Whoever reads now, by the listing or whole, finds each row; the listing names it once.
             assert rows(current_files(folder)) == expected
             assert sorted(set(rows(storage.list_folder(folder)))) == expected
@@ -188,6 +190,8 @@ def test_killed_at_any_point_nothing_is_lost_or_read_twice(uri: str, later: int)
                 assert rows(current_files(folder)) == expected
             kept = [log.is_compacted(name) for name in names(folder) if name[0] != "."]
             assert kept == [True]
+        # The new file begun, written and renamed; or half of the others deleted.
+        assert killed >= 3
         runs.stdin.close()
 
 

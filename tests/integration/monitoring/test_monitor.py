@@ -51,7 +51,7 @@ def test_listings_of_another_city_are_drift_and_the_report_shows_it(registered: 
     }
     (run,) = registered.report_runs()
     assert run.run_id == drift["runId"]
-    assert run.info.status == "FINISHED"
+    assert run.status == "FINISHED"
     assert run.metrics["drift"] == 1.0
     assert run.metrics["max_psi"] == pytest.approx(drift["scores"]["maxPsi"])
     assert run.metrics["psi.Brüt Metrekare"] >= 0
