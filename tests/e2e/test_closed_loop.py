@@ -12,7 +12,7 @@ import pytest
 
 from housing_core.drift_report import HTML_FILE
 from tests.browser import browser, open_artifact, visit
-from tests.cluster_client import ROOT, Cluster, condition_of
+from tests.cluster_client import ROOT, Cluster, Manifest, condition_of, wait_until
 from tests.dashboards import panel_queries
 from tests.load import SteadyLoad
 from tests.operator_release import RELEASE, SYSTEM_NAMESPACE
@@ -114,6 +114,9 @@ def test_from_listings_to_production_and_back_through_drift(
     assert condition_of({"status": status}, "DriftDetected")["status"] == "True"
     assert status["production"]["version"] == "1"
     assert status["retraining"]["starts"] == []
+    alerts_fire(
+        prometheus, namespace, story.name, {"HousingModelDrift", "HousingRetrainingBlocked"}
+    )
 
     # Izmir's listings → version 2, better there than version 1, and no caller noticed.
     story.add_listings("izmir.csv", to_csv(learnable))
@@ -151,9 +154,6 @@ def test_from_listings_to_production_and_back_through_drift(
 
     # What was seen on the way, and what a person is told to do.
     every_panel_shows_data(prometheus, namespace, story.name)
-    alerts_fired(
-        prometheus, namespace, story.name, {"HousingModelDrift", "HousingRetrainingBlocked"}
-    )
     commands_of_the_runbooks_work(cluster, namespace, story.name)
 
 
@@ -164,13 +164,17 @@ def every_panel_shows_data(prometheus: PrometheusServer, namespace: str, model: 
     assert not empty
 
 
-def alerts_fired(
+def alerts_fire(
     prometheus: PrometheusServer, namespace: str, model: str, expected: set[str]
 ) -> None:
+    """Wait until they do: Prometheus scrapes and judges every 5 s, and the alerts wait as long."""
     selector = f'alertstate="firing",namespace="{namespace}",model="{model}"'
-    fired = {one["metric"]["alertname"] for one in prometheus.series(f"ALERTS{{{selector}}}")}
-    print(f"alerts that fired: {sorted(fired)}")
-    assert expected <= fired
+
+    def look() -> tuple[bool, Manifest]:
+        fired = {one["metric"]["alertname"] for one in prometheus.series(f"ALERTS{{{selector}}}")}
+        return expected <= fired, {"status": sorted(fired)}
+
+    wait_until(look, what=f"the alerts {sorted(expected)} of {namespace}/{model}", timeout=90)
 
 
 def commands_of_the_runbooks_work(cluster: Cluster, namespace: str, model: str) -> None:
