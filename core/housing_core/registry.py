@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from housing_core.bundle import BUNDLE_PATH
 from housing_core.mlflow_api import MlflowApi, Settings
+from housing_core.mlflow_json import (
+    KEY_TAG,
+    PARENT_TAG,
+    PROGRESS_TAG,
+    REJECTED_TAG,
+    json_number,
+    milliseconds,
+    pairs,
+    run_of,
+    version_of,
+)
 from housing_core.registry_types import (
     AlreadyInRegistryError,
     NotInRegistryError,
@@ -29,6 +38,7 @@ from housing_core.registry_types import (
 __all__ = [
     "KEY_TAG",
     "PARENT_TAG",
+    "PROGRESS_TAG",
     "REJECTED_TAG",
     "Alias",
     "NotInRegistryError",
@@ -38,18 +48,6 @@ __all__ = [
 ]
 
 Alias = Literal["production", "staging"]
-
-KEY_TAG = "housing-operator.dev/key"
-"""On a run and on a version: the training that made it."""
-
-PROGRESS_TAG = "housing-operator.dev/progress"
-"""On the run of a training under way: `TrainingProgress` as JSON."""
-
-REJECTED_TAG = "housing-operator.dev/rejected"
-"""On a version: why it is not served."""
-
-PARENT_TAG = "mlflow.parentRunId"
-"""MLflow shows a run with it below the run that it names."""
 
 _PAGE = 1_000
 _BATCH = 100
@@ -79,17 +77,17 @@ class Registry:
     def versions(self, model: str) -> list[RegisteredVersion]:
         """All versions of a model, oldest first; none when the model is not registered."""
         found = self._pages(
-            *("GET", "model-versions/search", f"the versions of {model}", "model_versions"),
+            *("model-versions/search", f"the versions of {model}", "model_versions"),
             filter=f"name = '{model}'",
             max_results=_PAGE,
         )
-        return sorted((_version(version) for version in found), key=lambda v: int(v.number))
+        return sorted((version_of(version) for version in found), key=lambda v: int(v.number))
 
     def version(self, model: str, number: str) -> RegisteredVersion:
         """One version."""
         what = f"version {number} of {model}"
         answer = self._api.call("GET", "model-versions/get", what, name=model, version=number)
-        return _version(answer["model_version"])
+        return version_of(answer["model_version"])
 
     def version_of_key(self, model: str, key: str) -> RegisteredVersion | None:
         """The version that a training registered; the lower where two carry its key."""
@@ -121,10 +119,10 @@ class Registry:
             name=model,
             source=f"{run.artifacts}/{folder}",
             run_id=run.run_id,
-            tags=_pairs(tags or {}),
+            tags=pairs(tags or {}),
             description=description,
         )
-        return _version(answer["model_version"])
+        return version_of(answer["model_version"])
 
     def aliases(self, model: str) -> dict[str, str]:
         """Alias → version number; empty when the model is not registered."""
@@ -191,23 +189,17 @@ class Registry:
 
     def experiment(self, model: str) -> str:
         """Id of the model's experiment, which is made when it is not there."""
-        what = f"experiment {model}"
-        for _ in range(2):
-            try:
-                return self._experiment_of_name(model, what)
-            except NotInRegistryError:
-                pass
-            try:
-                made = self._api.call("POST", "experiments/create", what, name=model)
-                return str(made["experiment_id"])
-            except AlreadyInRegistryError:
-                continue  # another program made it in between
-        return self._experiment_of_name(model, what)
+        with suppress(NotInRegistryError):
+            return self._experiment_of_name(model)
+        with suppress(AlreadyInRegistryError):  # another program made it in between
+            made = self._api.call("POST", "experiments/create", f"experiment {model}", name=model)
+            return str(made["experiment_id"])
+        return self._experiment_of_name(model)
 
     def runs(
         self, model: str, condition: str, *, newest: bool = False, limit: int = _PAGE
     ) -> list[Run]:
-        """Runs of the model's experiment, in the order of their start.
+        """Runs of the model's experiment, in the order of their start; none when it is not there.
 
         Args:
             model: `<namespace>.<name>`.
@@ -216,17 +208,20 @@ class Registry:
             limit: most runs.
 
         """
-        return self._search(self.experiment(model), condition, newest=newest, limit=limit)
+        try:
+            experiment = self._experiment_of_name(model)
+        except NotInRegistryError:
+            return []
+        return self._search(experiment, condition, newest=newest, limit=limit)
 
     def run(self, run_id: str) -> Run:
         """One run."""
         answer = self._api.call("GET", "runs/get", f"run {run_id}", run_id=run_id)
-        return _run(answer["run"])
+        return run_of(answer["run"])
 
-    def run_of_key(self, model: str, key: str) -> str | None:
-        """Id of the run of a training, the oldest where there are several; None when there is none."""
-        found = self.runs(model, f"tags.`{KEY_TAG}` = '{key}'", limit=1)
-        return found[0].run_id if found else None
+    def run_of_key(self, model: str, key: str) -> Run | None:
+        """The run of a training, the oldest where there are several; None when there is none."""
+        return next(iter(self.runs(model, f"tags.`{KEY_TAG}` = '{key}'", limit=1)), None)
 
     def create_run(
         self,
@@ -265,7 +260,7 @@ class Registry:
             *("POST", "runs/update", f"the end of run {run_id}"),
             run_id=run_id,
             status=status,
-            end_time=_milliseconds(None),
+            end_time=milliseconds(None),
         )
 
     def log(
@@ -285,15 +280,15 @@ class Registry:
             tags: name → value.
 
         """
-        now = _milliseconds(None)
+        now = milliseconds(None)
         points = [
-            {"key": key, "value": _json_number(value), "timestamp": now, "step": step}
+            {"key": key, "value": json_number(value), "timestamp": now, "step": step}
             for key, found in (metrics or {}).items()
             for step, value in ([(0, found)] if isinstance(found, int | float) else found)
         ]
         values: dict[str, Sequence[Mapping[str, Any]]] = {
-            "params": _pairs(params or {}),
-            "tags": _pairs(tags or {}),
+            "params": pairs(params or {}),
+            "tags": pairs(tags or {}),
             "metrics": points,
         }
         what = f"the records of run {run_id}"
@@ -311,7 +306,7 @@ class Registry:
             "source": json.dumps({"uri": uri}),
             "profile": json.dumps({"num_rows": rows, "num_files": files}),
         }
-        tags = _pairs({"mlflow.data.context": "training"})
+        tags = pairs({"mlflow.data.context": "training"})
         self._api.call(
             *("POST", "runs/log-inputs", f"the dataset of run {run_id}"),
             run_id=run_id,
@@ -335,10 +330,15 @@ class Registry:
         uri = f"{run.artifacts}/{folder}".rstrip("/")
         return [entry.name for entry in self._api.list_artifacts(uri, f"artifacts {folder}")]
 
-    def download_run_file(self, run_id: str, path: str) -> bytes:
+    def download(self, run: Run, path: str) -> bytes:
         """Fetch one small artifact of a run."""
-        uri = f"{self.run(run_id).artifacts}/{path}"
-        return self._download_bytes(uri, f"artifact {path} of run {run_id}")
+        return self._download_bytes(
+            f"{run.artifacts}/{path}", f"artifact {path} of run {run.run_id}"
+        )
+
+    def download_run_file(self, run_id: str, path: str) -> bytes:
+        """The same of a run that is known by its id only."""
+        return self.download(self.run(run_id), path)
 
     def _search(
         self, experiment: str, condition: str, *, newest: bool = False, limit: int
@@ -350,7 +350,7 @@ class Registry:
             order_by=[f"attributes.start_time {'DESC' if newest else 'ASC'}"],
             max_results=limit,
         )
-        return [_run(run) for run in answer.get("runs", [])]
+        return [run_of(run) for run in answer.get("runs", [])]
 
     def _create(
         self,
@@ -362,21 +362,16 @@ class Registry:
         answer = self._api.call(
             *("POST", "runs/create", f"a new run of experiment {experiment}"),
             experiment_id=experiment,
-            start_time=_milliseconds(started),
+            start_time=milliseconds(started),
             run_name=name,
-            tags=_pairs(tags),
+            tags=pairs(tags),
         )
-        return _run(answer["run"])
+        return run_of(answer["run"])
 
-    def _experiment_of_name(self, name: str, what: str) -> str:
-        place = "experiments/get-by-name"
+    def _experiment_of_name(self, name: str) -> str:
+        place, what = "experiments/get-by-name", f"experiment {name}"
         answer = self._api.call("GET", place, what, experiment_name=name)
         return str(answer["experiment"]["experiment_id"])
-
-    def progress_of_key(self, model: str, key: str) -> str | None:
-        """The progress tag of a training's run; None when there is no run or no tag yet."""
-        found = self.runs(model, f"tags.`{KEY_TAG}` = '{key}'", limit=1)
-        return found[0].tags.get(PROGRESS_TAG) if found else None
 
     def _model_uri(self, model: str, number: str) -> str:
         what = f"version {number} of {model}"
@@ -388,12 +383,10 @@ class Registry:
         run_id, _, folder = uri.removeprefix("runs:/").partition("/")
         return f"{self.run(run_id).artifacts}/{folder}"
 
-    def _pages(
-        self, method: str, place: str, what: str, key: str, **values: Any
-    ) -> Iterator[dict[str, Any]]:
+    def _pages(self, place: str, what: str, key: str, **values: Any) -> Iterator[dict[str, Any]]:
         token: str | None = None
         while True:
-            answer = self._api.call(method, place, what, page_token=token, **values)
+            answer = self._api.call("GET", place, what, page_token=token, **values)
             yield from answer.get(key, [])
             token = answer.get("next_page_token")
             if not token:
@@ -416,50 +409,3 @@ class Registry:
         content = io.BytesIO()
         self._api.download(uri, content, what)
         return content.getvalue()
-
-
-def _version(version: Mapping[str, Any]) -> RegisteredVersion:
-    tags = _mapping(version.get("tags", []))
-    return RegisteredVersion(
-        number=str(version["version"]),
-        run_id=version.get("run_id") or None,
-        key=tags.get(KEY_TAG),
-        rejected=tags.get(REJECTED_TAG),
-        created=_time(version["creation_timestamp"]),
-    )
-
-
-def _run(run: Mapping[str, Any]) -> Run:
-    info, data = run["info"], run.get("data", {})
-    return Run(
-        run_id=info["run_id"],
-        experiment=info["experiment_id"],
-        status=info["status"],
-        started=_time(info["start_time"]),
-        artifacts=info["artifact_uri"],
-        tags=_mapping(data.get("tags", [])),
-        metrics={metric["key"]: float(metric["value"]) for metric in data.get("metrics", [])},
-    )
-
-
-def _pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"key": key, "value": value} for key, value in values.items()]
-
-
-def _mapping(pairs: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    return {pair["key"]: pair.get("value", "") for pair in pairs}
-
-
-def _milliseconds(moment: datetime | None) -> int:
-    return round((moment.timestamp() if moment else time.time()) * 1000)
-
-
-def _time(milliseconds: int | str) -> datetime:
-    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
-
-
-def _json_number(value: float) -> float | str:
-    """As protobuf's JSON writes doubles, which JSON itself has no words for."""
-    if math.isnan(value):
-        return "NaN"
-    return value if math.isfinite(value) else f"{'-' if value < 0 else ''}Infinity"

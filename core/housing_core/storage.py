@@ -22,6 +22,7 @@ from typing import IO
 from uuid import uuid4
 
 import pyarrow as pa
+import requests
 from pyarrow import fs
 
 CLAIMS_ROOT_VARIABLE = "HOUSING_CLAIMS_ROOT"
@@ -407,8 +408,6 @@ def _reason(error: BaseException) -> str:
 
 
 def _https_file(uri: str) -> DataFile:
-    import requests  # noqa: PLC0415 - only an https dataset needs it
-
     try:
         response = requests.head(uri, timeout=HTTPS_TIMEOUT_SECONDS, allow_redirects=True)
         response.raise_for_status()
@@ -420,8 +419,6 @@ def _https_file(uri: str) -> DataFile:
 
 
 def _fetch(uri: str) -> IO[bytes]:
-    import requests  # noqa: PLC0415 - only an https dataset needs it
-
     content = io.BytesIO()
     try:
         with requests.get(uri, timeout=HTTPS_TIMEOUT_SECONDS, stream=True) as response:

@@ -49,11 +49,11 @@ def main() -> int:
 
 
 def _report(task: MonitoringTask) -> int:
-    # MLflow and Kubernetes take a second to import, which --help and a bad task need not wait for.
-    from housing_core.registry import RegistryError  # noqa: PLC0415
-    from housing_core.storage import StorageError  # noqa: PLC0415
-    from housing_monitoring.kube import StatusError  # noqa: PLC0415
-    from housing_monitoring.run import run  # noqa: PLC0415
+    # Kubernetes and Polars take a second to import, which --help and a bad task need not wait for.
+    from housing_core.registry import RegistryError  # noqa: PLC0415 - see above
+    from housing_core.storage import StorageError  # noqa: PLC0415 - see above
+    from housing_monitoring.kube import StatusError  # noqa: PLC0415 - see above
+    from housing_monitoring.run import run  # noqa: PLC0415 - see above
 
     try:
         report = run(task, datetime.now(UTC))
@@ -77,8 +77,12 @@ def _report(task: MonitoringTask) -> int:
 
 
 def _keep_log(task: MonitoringTask) -> int:
-    from housing_core.storage import StorageError, StorageUnavailableError  # noqa: PLC0415
-    from housing_monitoring.housekeeping import keep_log, tell  # noqa: PLC0415
+    # As above: loaded once there is a task.
+    from housing_core.storage import (  # noqa: PLC0415 - see above
+        StorageError,
+        StorageUnavailableError,
+    )
+    from housing_monitoring.housekeeping import keep_log, tell  # noqa: PLC0415 - see above
 
     try:
         retention = timedelta(days=task.retention_days)

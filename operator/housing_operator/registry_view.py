@@ -31,6 +31,7 @@ from housing_core.bundle import (
     read_summary,
 )
 from housing_core.registry import (
+    PROGRESS_TAG,
     NotInRegistryError,
     Registry,
     RegistryError,
@@ -110,7 +111,8 @@ class RegistryView:
             }
             progress = None
             if key is not None and under_way and state.of_key(key) is None:
-                progress = await self._ask(lambda: self._registry.progress_of_key(model, key))
+                run = await self._ask(lambda: self._registry.run_of_key(model, key))
+                progress = run.tags.get(PROGRESS_TAG) if run is not None else None
         except RegistryError as error:
             return None, steady(str(error))
         return RegistryState(state.versions, aliases, facts, read_progress(progress)), ""

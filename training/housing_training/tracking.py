@@ -73,11 +73,11 @@ class TrainingRun:
         """The run of an earlier attempt, or a new one."""
 
         def find_or_create() -> Run:
-            run_id = registry.run_of_key(model, key)
-            if run_id is None:
+            run = registry.run_of_key(model, key)
+            if run is None:
                 return registry.create_run(model, {**tags, KEY_TAG: key})
-            registry.resume_run(run_id)
-            return registry.run(run_id)
+            registry.resume_run(run.run_id)
+            return run
 
         return cls(registry, patiently(find_or_create))
 
@@ -91,7 +91,7 @@ class TrainingRun:
 
     def download(self, path: str) -> bytes:
         """Read one artifact; raises NotInRegistryError when it is not there."""
-        return patiently(lambda: self.registry.download_run_file(self.run_id, path))
+        return patiently(lambda: self.registry.download(self.run, path))
 
     def names(self, folder: str = "") -> list[str]:
         """Names of the artifacts in a folder; none when there is no such folder."""

@@ -108,7 +108,8 @@ def test_models_of_one_name_in_two_namespaces_do_not_meet(registry: Registry, fo
     assert (len(registry.versions(one)), len(registry.versions(other))) == (1, 2)
     assert registry.aliases(other) == {}
     assert registry.experiment(one) != registry.experiment(other)
-    assert registry.run_of_key(one, "k") != registry.run_of_key(other, "k")
+    runs = [registry.run_of_key(model, "k") for model in (one, other)]
+    assert len({run.run_id for run in runs if run is not None}) == 2
 
 
 def test_a_bundle_is_downloaded_whole_and_replaces_what_was_there(
@@ -246,8 +247,16 @@ def test_programs_that_start_together_share_one_experiment(
 
 def test_the_oldest_run_of_a_training_is_its_run(registry: Registry, model: str) -> None:
     runs = [registry.create_run(model, {KEY_TAG: "k"}) for _ in range(2)]
-    assert registry.run_of_key(model, "k") == runs[0].run_id
+    found = registry.run_of_key(model, "k")
+    assert found is not None
+    assert found.run_id == runs[0].run_id
     assert registry.run_of_key(model, "other") is None
+
+
+def test_a_look_at_the_runs_of_a_model_makes_no_experiment(registry: Registry, model: str) -> None:
+    assert registry.run_of_key(model, "k") is None
+    client = stock_client(registry.tracking_uri)
+    assert client.get_experiment_by_name(model) is None
 
 
 def test_what_mlflow_refuses_is_not_taken_for_an_outage(registry: Registry) -> None:

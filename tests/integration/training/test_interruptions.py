@@ -5,7 +5,7 @@ from pathlib import Path
 
 from housing_core.api.status import TrainingProgress
 from housing_core.bundle import GRAPH_FILE, read_summary
-from housing_core.registry import Registry
+from housing_core.registry import PROGRESS_TAG, Registry
 from tests.integration.training.program import Ended, Program, task
 from tests.mlflow_server import MlflowServer, stock_client
 
@@ -25,8 +25,9 @@ def test_a_killed_training_resumes_and_makes_the_same_forest(
     killed.wait_for("8 of 20 trees")
     killed.kill()
     assert killed.end().outcome is None
-    told = registry.progress_of_key(MODEL, "killed")
-    assert TrainingProgress.model_validate_json(told or "").stage == "grow"
+    run = registry.run_of_key(MODEL, "killed")
+    assert run is not None
+    assert TrainingProgress.model_validate_json(run.tags[PROGRESS_TAG]).stage == "grow"
 
     resumed = Program({**given, "attempt": 2}, mlflow_server.url, tmp_path / "2").end()
     assert resumed.code == 0, resumed.output

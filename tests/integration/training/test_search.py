@@ -32,7 +32,9 @@ def test_a_killed_search_repeats_no_finished_trial(
     killed = Program(given, mlflow_server.url, tmp_path / "1")
     killed.wait_for("search: 4 of 7 settings")
     killed.kill()
-    run_id = registry.run_of_key("training-test.searched", "searched") or ""
+    found = registry.run_of_key("training-test.searched", "searched")
+    assert found is not None
+    run_id = found.run_id
     before = nested(registry, run_id)
     assert set(before) >= {f"trial {number}" for number in range(4)}
 
