@@ -13,12 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.tree import DecisionTreeClassifier
 
 from housing_core import bundle as parts
-from housing_core.api.spec import Forest
 from housing_core.api.status import Outcome
 from housing_core.bundle import BUNDLE_PATH, RecipeResult, Summary
 from housing_core.registry import Registry, RegistryError
@@ -26,12 +22,9 @@ from housing_core.registry_types import RegisteredVersion
 from housing_core.storage import DATASET_SUFFIXES, DataFile, fingerprint, list_files
 from housing_core.tasks import TrainingOutcome, TrainingTask
 from housing_core.times import format_time
-from housing_training import checkpoints
 from housing_training.bundling import golden_rows
-from housing_training.candidates import CANDIDATES
 from housing_training.evaluation import BASELINE_NAME, metrics
 from housing_training.figures import evaluation_files
-from housing_training.forest import Features, forest_digest, grow_forest
 from housing_training.inspection import permutation_importance
 from housing_training.leakage import leakage_warning, leaking_columns
 from housing_training.learning import Evaluated, Prepared, evaluate, prepare, write_graph
@@ -41,8 +34,8 @@ from housing_training.preparation import Rows, prepare_rows
 from housing_training.production import ROWS_ARTIFACT, Production
 from housing_training.progress import Progress
 from housing_training.registration import library_versions, register, write_model
-from housing_training.selection import calibration_of, choose, selection_digest
-from housing_training.target import Classes
+from housing_training.resumable import ResumableLearning
+from housing_training.selection import calibration_of
 from housing_training.tracking import TrainingRun, patiently
 
 FILES_ARTIFACT = "files.json"
@@ -50,12 +43,6 @@ MESSAGES_ARTIFACT = "messages.txt"
 EVALUATION_FOLDER = "evaluation"
 MESSAGE_LIMIT = 5000
 """MLflow cuts a tag off at 8,000 bytes."""
-
-RECIPE_ARTIFACT = "recipe.json"
-"""In each run: what the recipe chose, as soon as it has chosen; a later attempt takes it over."""
-
-SEARCH_ARTIFACT = "search.json"
-"""The same with the settings that a search has found."""
 
 logger = logging.getLogger(__name__)
 
@@ -169,13 +156,14 @@ class TrainingJob:
             )
         self._pin(run, files)
         warnings = self._warnings(prepared)
+        learning = ResumableLearning(run, prepared, spec, progress)
         with progress.stage("select"):
-            recipe = self._recipe(run, prepared)
+            recipe = learning.choose_recipe()
         if spec.search is not None:
             with progress.stage("search"):
-                recipe = self._searched(run, prepared, recipe)
+                recipe = learning.search_settings(recipe)
         with progress.stage("grow"):
-            model, resumed = self._fit(run, prepared, recipe)
+            model, resumed = learning.fit(recipe)
         bundle = folder / Path(BUNDLE_PATH).name
         bundle.mkdir()
         with progress.stage("evaluate"):
@@ -282,109 +270,6 @@ class TrainingJob:
             self.progress.messages.append(warning)
             logger.warning(warning)
         return warnings
-
-    def _recipe(self, run: TrainingRun, prepared: Prepared) -> RecipeResult:
-        """What the recipe makes of this data; an earlier attempt may have found out already."""
-        spec, progress = self.task.training, self.progress
-        digest = selection_digest(prepared.training, spec)
-        found = self._taken_over(run, RECIPE_ARTIFACT, digest)
-        if found is not None:
-            progress.say(f"an earlier attempt has chosen {found.model}")
-            return found
-        found = choose(
-            prepared.fitter(spec), prepared.training, spec, digest=digest, say=progress.say
-        )
-        run.upload(RECIPE_ARTIFACT, found.model_dump_json(indent=1).encode())
-        return found
-
-    def _searched(self, run: TrainingRun, prepared: Prepared, chosen: RecipeResult) -> RecipeResult:
-        """The same with the best settings that a search finds, or that an earlier attempt found."""
-        # Optuna takes a second to import, and most trainings search for nothing.
-        from housing_training.search import search  # noqa: PLC0415 - see above
-        from housing_training.search_store import SearchStore  # noqa: PLC0415 - see above
-
-        found = self._taken_over(run, SEARCH_ARTIFACT, chosen.digest)
-        if found is not None and found.search is not None:
-            words = found.search.in_words(found.settings)
-            self.progress.say(f"an earlier attempt has ended its {words}")
-            return found
-        found = search(
-            prepared.fitter(self.task.training),
-            prepared.training,
-            chosen,
-            SearchStore(run, chosen.digest, self.progress.say),
-            say=self.progress.say,
-        )
-        run.upload(SEARCH_ARTIFACT, found.model_dump_json(indent=1).encode())
-        return found
-
-    def _taken_over(self, run: TrainingRun, name: str, digest: str) -> RecipeResult | None:
-        """A result that an earlier attempt left, if it is of these data and settings."""
-        if name not in run.names():
-            return None
-        try:
-            found = RecipeResult.model_validate_json(run.download(name))
-        except ValidationError:
-            self.progress.say(f"{name} of an earlier attempt is ignored: not readable")
-            return None
-        if found.digest == digest and found.model in CANDIDATES:
-            return found
-        self.progress.say(f"{name} of an earlier attempt is ignored: of other data")
-        return None
-
-    def _fit(self, run: TrainingRun, prepared: Prepared, recipe: RecipeResult) -> tuple[Model, int]:
-        """The model, and the trees that came from checkpoints."""
-        resumed = 0
-        fitter = prepared.fitter(self.task.training).with_settings(recipe.model, recipe.settings)
-
-        def grow(features: Features, labels: Classes, width: int) -> RandomForestClassifier:
-            nonlocal resumed
-            forest, resumed = self._grow(
-                run, features, labels, width, forest=fitter.training.forest
-            )
-            return forest
-
-        model = fitter.fit(
-            recipe.model,
-            prepared.training,
-            iterations=recipe.iterations,
-            grow=grow,
-            say=self.progress.say,
-        )
-        return model, resumed
-
-    def _grow(
-        self, run: TrainingRun, features: Features, labels: Classes, width: int, *, forest: Forest
-    ) -> tuple[RandomForestClassifier, int]:
-        """The forest, and the trees that came from checkpoints."""
-        spec, progress = self.task.training, self.progress
-        digest = forest_digest(features, labels, forest, spec.seed, width)
-        resumed, messages = checkpoints.unpack(
-            run.names(checkpoints.FOLDER), run.download, digest, forest.trees
-        )
-        for message in messages:
-            progress.say(message)
-        if resumed:
-            progress.say(f"resumed from tree {len(resumed)} of {forest.trees}")
-            progress.resumed(len(resumed))
-            run.log(tags={"resumed_from_trees": str(len(resumed))})
-
-        def checkpoint(trees: int, new: list[DecisionTreeClassifier]) -> None:
-            for path, content in checkpoints.pack(new, trees, digest).items():
-                run.upload(path, content)
-            progress.grown(trees, forest.trees)
-
-        grown = grow_forest(
-            features,
-            labels,
-            forest,
-            seed=spec.seed,
-            every=spec.checkpoint.every_trees,
-            width=width,
-            resumed=resumed,
-            checkpoint=checkpoint,
-        )
-        return grown, len(resumed)
 
     def _log(
         self,

@@ -1,0 +1,148 @@
+"""The long steps of a training, each of which a later attempt takes over from MLflow where it got to."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.tree import DecisionTreeClassifier
+
+from housing_core.api.spec import Forest, Training
+from housing_core.bundle import RecipeResult
+from housing_training import checkpoints
+from housing_training.candidates import CANDIDATES
+from housing_training.forest import Features, forest_digest, grow_forest
+from housing_training.learning import Prepared
+from housing_training.models import Model
+from housing_training.progress import Progress
+from housing_training.selection import choose, selection_digest
+from housing_training.target import Classes
+from housing_training.tracking import TrainingRun
+
+RECIPE_ARTIFACT = "recipe.json"
+"""In each run: what the recipe chose, as soon as it has chosen; a later attempt takes it over."""
+
+SEARCH_ARTIFACT = "search.json"
+"""The same with the settings that a search has found."""
+
+
+class ResumableLearning:
+    """From the prepared rows to a fitted model, for one attempt."""
+
+    def __init__(
+        self, run: TrainingRun, prepared: Prepared, training: Training, progress: Progress
+    ) -> None:
+        """Nothing is done yet.
+
+        Args:
+            run: of the training; what was found goes there, and earlier attempts left theirs there.
+            prepared: the rows.
+            training: of the spec.
+            progress: is told how it goes.
+
+        """
+        self.run, self.prepared, self.training, self.progress = run, prepared, training, progress
+
+    def choose_recipe(self) -> RecipeResult:
+        """What the recipe makes of this data; an earlier attempt may have found out already."""
+        progress = self.progress
+        digest = selection_digest(self.prepared.training, self.training)
+        found = self._taken_over(RECIPE_ARTIFACT, digest)
+        if found is not None:
+            progress.say(f"an earlier attempt has chosen {found.model}")
+            return found
+        found = choose(
+            self.prepared.fitter(self.training),
+            self.prepared.training,
+            self.training,
+            digest=digest,
+            say=progress.say,
+        )
+        self.run.upload(RECIPE_ARTIFACT, found.model_dump_json(indent=1).encode())
+        return found
+
+    def search_settings(self, chosen: RecipeResult) -> RecipeResult:
+        """The same with the best settings that a search finds, or that an earlier attempt found."""
+        # Optuna takes a second to import, and most trainings search for nothing.
+        from housing_training.search import search  # noqa: PLC0415 - see above
+        from housing_training.search_store import SearchStore  # noqa: PLC0415 - see above
+
+        found = self._taken_over(SEARCH_ARTIFACT, chosen.digest)
+        if found is not None and found.search is not None:
+            words = found.search.in_words(found.settings)
+            self.progress.say(f"an earlier attempt has ended its {words}")
+            return found
+        found = search(
+            self.prepared.fitter(self.training),
+            self.prepared.training,
+            chosen,
+            SearchStore(self.run, chosen.digest, self.progress.say),
+            say=self.progress.say,
+        )
+        self.run.upload(SEARCH_ARTIFACT, found.model_dump_json(indent=1).encode())
+        return found
+
+    def _taken_over(self, name: str, digest: str) -> RecipeResult | None:
+        """A result that an earlier attempt left, if it is of these data and settings."""
+        if name not in self.run.names():
+            return None
+        try:
+            found = RecipeResult.model_validate_json(self.run.download(name))
+        except ValidationError:
+            self.progress.say(f"{name} of an earlier attempt is ignored: not readable")
+            return None
+        if found.digest == digest and found.model in CANDIDATES:
+            return found
+        self.progress.say(f"{name} of an earlier attempt is ignored: of other data")
+        return None
+
+    def fit(self, recipe: RecipeResult) -> tuple[Model, int]:
+        """The model, and the trees that came from checkpoints."""
+        resumed = 0
+        fitter = self.prepared.fitter(self.training).with_settings(recipe.model, recipe.settings)
+
+        def grow(features: Features, labels: Classes, width: int) -> RandomForestClassifier:
+            nonlocal resumed
+            forest, resumed = self._grow(features, labels, width, fitter.training.forest)
+            return forest
+
+        model = fitter.fit(
+            recipe.model,
+            self.prepared.training,
+            iterations=recipe.iterations,
+            grow=grow,
+            say=self.progress.say,
+        )
+        return model, resumed
+
+    def _grow(
+        self, features: Features, labels: Classes, width: int, forest: Forest
+    ) -> tuple[RandomForestClassifier, int]:
+        """The forest, and the trees that came from checkpoints."""
+        progress = self.progress
+        digest = forest_digest(features, labels, forest, self.training.seed, width)
+        resumed, messages = checkpoints.unpack(
+            self.run.names(checkpoints.FOLDER), self.run.download, digest, forest.trees
+        )
+        for message in messages:
+            progress.say(message)
+        if resumed:
+            progress.say(f"resumed from tree {len(resumed)} of {forest.trees}")
+            progress.resumed(len(resumed))
+            self.run.log(tags={"resumed_from_trees": str(len(resumed))})
+
+        def checkpoint(trees: int, new: list[DecisionTreeClassifier]) -> None:
+            for path, content in checkpoints.pack(new, trees, digest).items():
+                self.run.upload(path, content)
+            progress.grown(trees, forest.trees)
+
+        grown = grow_forest(
+            features,
+            labels,
+            forest,
+            seed=self.training.seed,
+            every=self.training.checkpoint.every_trees,
+            width=width,
+            resumed=resumed,
+            checkpoint=checkpoint,
+        )
+        return grown, len(resumed)
