@@ -14,7 +14,15 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import murmurhash3_32
 
-from housing_core.bundle import CategoricalProfile, FeatureProfile, NumericProfile, Reference
+from housing_core import bundle
+from housing_core.bundle import (
+    CategoricalProfile,
+    ColumnSchema,
+    FeatureProfile,
+    NumericProfile,
+    Reference,
+    Schema,
+)
 from housing_core.cleaning import CleaningRules, NumberRule
 
 DATA = Path(__file__).parent / "data"
@@ -90,6 +98,26 @@ def reference_of(training: Listings, holdout: Listings) -> Reference:
         class_shares=shares,
         scores={"accuracy": 0.78, "macro_f1": 0.77},
     )
+
+
+def write_profile(folder: Path, model_name: str, training: Listings, holdout: Listings) -> Path:
+    """Write a bundle with the profile of these listings and without a graph; returns its folder."""
+    rules = rules_of(training)
+    folder.mkdir()
+    schema = Schema(
+        model_name=model_name,
+        target=TARGET,
+        columns=[
+            ColumnSchema(name=str(name), kind="Numeric" if name in rules.numbers else "Categorical")
+            for name in training.frame
+        ],
+        classes=CLASSES,
+        boundaries=[2_500_000.0, 6_000_000.0],
+        cleaning=rules.to_json(),
+    )
+    bundle.write_part(folder, bundle.SCHEMA_FILE, schema)
+    bundle.write_part(folder, bundle.REFERENCE_FILE, reference_of(training, holdout))
+    return folder
 
 
 def numeric_profile(column: pd.Series) -> NumericProfile:

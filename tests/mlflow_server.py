@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -11,6 +10,8 @@ import time
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tests.processes import end_group
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -84,14 +85,7 @@ class MlflowServer:
         process, self._process = self._process, None
         if process is None:
             return
-        for end in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(process.pid, end)
-                process.wait(STOP_SECONDS)
-            except ProcessLookupError:
-                break
-            except subprocess.TimeoutExpired:
-                continue
+        end_group(process, STOP_SECONDS)
         process.wait(STOP_SECONDS)
 
     def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -25,7 +23,7 @@ from housing_training.candidates import Fitter
 from housing_training.evaluation import baseline_scores, score
 from housing_training.features import HashedInput, TypedRows, fit_encoder
 from tests.bench.training_report import DATASETS, mean_interval
-from tests.bench.training_splits import ROOT, Paired, paired_split
+from tests.bench.training_splits import ROOT, Paired, kept_result, paired_split, write_results
 
 CACHE = ROOT / "build" / "bench-claims"
 RESULTS = ROOT / "docs" / "results" / "claims.json"
@@ -62,18 +60,11 @@ def main() -> None:
     if arguments.one:
         print(json.dumps(measure(arguments.one[0], int(arguments.one[1]))))
         return
-    CACHE.mkdir(parents=True, exist_ok=True)
     for split in range(arguments.splits):
         for dataset in arguments.datasets:
-            kept = CACHE / f"{dataset}-{split}.json"
-            if not kept.exists():
-                command = [sys.executable, "-m", "tests.bench.claims", "--one", dataset, str(split)]
-                ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
-                kept.write_bytes(ended.stdout.splitlines()[-1])
-                print(kept.name, kept.read_text(), flush=True)
+            kept_result("tests.bench.claims", CACHE, dataset, str(split))
     results = [json.loads(path.read_text()) for path in sorted(CACHE.glob("*.json"))]
-    lines = ",\n".join(json.dumps(result) for result in results)
-    RESULTS.write_text(f"[\n{lines}\n]\n", "utf-8")
+    write_results(RESULTS, results)
     PAGE.write_text(page(results), "utf-8")
     print(PAGE.read_text("utf-8"))
 

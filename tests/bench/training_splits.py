@@ -15,6 +15,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,28 +67,36 @@ def main() -> None:
         dataset, split, recipe = arguments.one
         print(json.dumps(measure(dataset, int(split), recipe)))
         return
-    CACHE.mkdir(parents=True, exist_ok=True)
     for split in range(0 if arguments.report_only else arguments.splits):
         for dataset in arguments.datasets:
             if not DATASETS[dataset][0].exists():
                 continue
             for recipe in arguments.recipes:
-                run(dataset, split, recipe)
-    write_results()
+                kept_result("tests.bench.training_splits", CACHE, dataset, str(split), recipe)
+    names = [f"{d}-{n}-{r}.json" for d in DATASETS for n in range(100) for r in RECIPES]
+    there = [path for name in names if (path := CACHE / name).exists()]
+    write_results(training_report.RESULTS, [json.loads(path.read_text()) for path in there])
+    training_report.main()
     print(training_report.PAGE.read_text("utf-8"))
 
 
-def run(dataset: str, split: int, recipe: str) -> None:
-    """One fit in a process of its own, unless its result is there."""
-    kept = CACHE / f"{dataset}-{split}-{recipe}.json"
+def kept_result(module: str, cache: Path, *which: str) -> None:
+    """One measurement in a process of its own, `module --one which`, unless its result is there."""
+    cache.mkdir(parents=True, exist_ok=True)
+    kept = cache / f"{'-'.join(which)}.json"
     if kept.exists():
         return
-    command = [sys.executable, "-m", "tests.bench.training_splits", "--one", dataset]
-    ended = subprocess.run(
-        [*command, str(split), recipe], cwd=ROOT, stdout=subprocess.PIPE, check=True
-    )
+    command = [sys.executable, "-m", module, "--one", *which]
+    ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
     kept.write_bytes(ended.stdout.splitlines()[-1])
-    print(kept.name, ended.stdout.decode().splitlines()[-1], flush=True)
+    print(kept.name, kept.read_text("utf-8"), flush=True)
+
+
+def write_results(path: Path, results: Sequence[dict[str, Any]]) -> None:
+    """All results as one file, a line each."""
+    path.parent.mkdir(exist_ok=True)
+    lines = ",\n".join(json.dumps(result) for result in results)
+    path.write_text(f"[\n{lines}\n]\n", "utf-8")
 
 
 @dataclass(frozen=True)
@@ -165,16 +174,6 @@ def measure(dataset: str, split: int, recipe: str) -> dict[str, Any]:
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         **extra,
     }
-
-
-def write_results() -> None:
-    """What is there, as one file, and the pages that show it."""
-    names = [f"{d}-{n}-{r}.json" for d in DATASETS for n in range(100) for r in RECIPES]
-    results = [json.loads((CACHE / n).read_text()) for n in names if (CACHE / n).exists()]
-    training_report.RESULTS.parent.mkdir(exist_ok=True)
-    lines = ",\n".join(json.dumps(result) for result in results)
-    training_report.RESULTS.write_text(f"[\n{lines}\n]\n", "utf-8")
-    training_report.main()
 
 
 if __name__ == "__main__":

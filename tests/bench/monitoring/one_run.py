@@ -16,12 +16,11 @@ from typing import Any
 
 import yaml
 
-from housing_core import bundle
 from housing_core.api.spec import Dataset, Target, Thresholds
 from housing_core.registry import Registry
 from housing_core.tasks import MonitoringTask
 from tests.bundles import register_bundle
-from tests.listings import CLASSES, TARGET, Listings, read_listings, reference_of, rules_of
+from tests.listings import TARGET, Listings, read_listings, write_profile
 from tests.mlflow_server import MlflowServer
 from tests.prediction_logs import write_traffic
 
@@ -94,23 +93,7 @@ def _register(registry: Registry, folder: Path, rows: int, place: Path) -> None:
     listings = read_listings("istanbul")
     cut = int(len(listings.frame) * 0.5)
     training, holdout = listings.rows(0, cut), listings.rows(cut, len(listings.frame))
-    rules = rules_of(training)
-    folder.mkdir()
-    columns = [
-        bundle.ColumnSchema(name=str(n), kind="Numeric" if n in rules.numbers else "Categorical")
-        for n in training.frame
-    ]
-    schema = bundle.Schema(
-        model_name=MODEL,
-        target=TARGET,
-        columns=columns,
-        classes=CLASSES,
-        boundaries=[2_500_000.0, 6_000_000.0],
-        cleaning=rules.to_json(),
-    )
-    bundle.write_part(folder, bundle.SCHEMA_FILE, schema)
-    bundle.write_part(folder, bundle.REFERENCE_FILE, reference_of(training, holdout))
-    register_bundle(registry, MODEL, folder)
+    register_bundle(registry, MODEL, write_profile(folder, MODEL, training, holdout))
     traffic = Listings(holdout.frame.iloc[:rows], holdout.classes[:rows])
     classes = traffic.classes.tolist()
     write_traffic(place, MODEL, traffic.records(), classes=classes, end=datetime.now(UTC))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -17,6 +15,7 @@ import numpy as np
 from tests.bench.serving import load
 from tests.bench.serving.prepare import prepare
 from tests.bench.serving.servers import Row, Server, variables
+from tests.processes import end_group
 
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
@@ -60,14 +59,7 @@ def running(server: Server, prepared: Path, own: Path) -> Iterator[subprocess.Po
     try:
         yield process
     finally:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(process.pid, number)
-                process.wait(STOP_SECONDS)
-            except ProcessLookupError:
-                break
-            except subprocess.TimeoutExpired:
-                continue
+        end_group(process, STOP_SECONDS)
 
 
 def first_answer(

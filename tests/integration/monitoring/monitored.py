@@ -13,9 +13,7 @@ from typing import Any
 
 import jsonschema
 
-from housing_core import bundle
 from housing_core.api.spec import Dataset, Target, Thresholds
-from housing_core.cleaning import CleaningRules
 from housing_core.drift_report import HTML_FILE, JSON_FILE, DriftReport
 from housing_core.registry import Registry
 from housing_core.registry_types import Run
@@ -23,7 +21,7 @@ from housing_core.tasks import MonitoringTask
 from housing_monitoring.publish import REPORT_TAG
 from tests.bundles import register_bundle
 from tests.cluster_client import ROOT, Cluster, Manifest
-from tests.listings import CLASSES, TARGET, Listings, reference_of, rules_of
+from tests.listings import CLASSES, TARGET, Listings, write_profile
 from tests.prediction_logs import write_labels, write_traffic
 
 RUN_SECONDS = 120
@@ -89,11 +87,7 @@ class Monitored:
 
     def register(self, training: Listings, holdout: Listings) -> str:
         """Register a version with the profile of these listings; it has no graph."""
-        rules = rules_of(training)
-        folder = self.folder / "bundle"
-        folder.mkdir()
-        bundle.write_part(folder, bundle.SCHEMA_FILE, self._schema(training, rules))
-        bundle.write_part(folder, bundle.REFERENCE_FILE, reference_of(training, holdout))
+        folder = write_profile(self.folder / "bundle", self.model_name, training, holdout)
         return register_bundle(self.registry, self.model_name, folder)
 
     def log_traffic(self, listings: Listings, **more: Any) -> None:
@@ -169,19 +163,3 @@ class Monitored:
 
     def page(self, run_id: str) -> str:
         return self.registry.download_run_file(run_id, HTML_FILE).decode()
-
-    def _schema(self, training: Listings, rules: CleaningRules) -> bundle.Schema:
-        columns = [
-            bundle.ColumnSchema(
-                name=str(name), kind="Numeric" if name in rules.numbers else "Categorical"
-            )
-            for name in training.frame
-        ]
-        return bundle.Schema(
-            model_name=self.model_name,
-            target=TARGET,
-            columns=columns,
-            classes=CLASSES,
-            boundaries=[2_500_000.0, 6_000_000.0],
-            cleaning=rules.to_json(),
-        )

@@ -73,7 +73,9 @@ def train(
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("bundle")
-    return train(folder, write(folder, to_csv(dirty_rows(1500))), {})
+    # Few of 16,384 buckets would be used, of which the seed's forest would draw one a split.
+    hashing = {"hashing": {"buckets": 1024}}
+    return train(folder, write(folder, to_csv(dirty_rows(1500))), {}, hashing)
 
 
 def test_dirty_listings_train_a_model_that_beats_guessing(trained: Trained) -> None:
@@ -99,10 +101,9 @@ def test_dirty_listings_train_a_model_that_beats_guessing(trained: Trained) -> N
         "İlan Tarihi",
         "Tür",
     }
-    # Of 16,384 buckets these rows use few, of which the seed's forest draws one a split.
-    assert trained.evaluated.scores.macro_f1 > 0.55
+    assert trained.evaluated.scores.macro_f1 > 0.7
     assert trained.evaluated.scores.roc_auc is not None
-    assert trained.evaluated.scores.roc_auc > 0.8
+    assert trained.evaluated.scores.roc_auc > 0.85
 
 
 def test_the_reference_speaks_of_every_input(trained: Trained) -> None:

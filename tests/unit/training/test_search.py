@@ -8,32 +8,25 @@ import numpy as np
 import pytest
 from optuna.trial import FrozenTrial
 
-from housing_core.api.spec import Dataset, Training
+from housing_core.api.spec import Training
 from housing_core.bundle import ModelKind, RecipeResult
-from housing_training import candidates, selection
 from housing_training import search as searching
 from housing_training.candidates import BOOSTING_SETTINGS
-from housing_training.learning import Prepared, prepare
-from housing_training.preparation import prepare_rows
-from housing_training.progress import Progress
+from housing_training.learning import Prepared
 from housing_training.search import FOLDS, GENERATION, Kept, search, search_space
-from tests.unit.training.listings import dirty_rows, to_csv, write
+from tests.unit.training.prepared import few_iterations, prepared_listings
 
 NEVER = "24h"
 
 
 @pytest.fixture(autouse=True)
 def _few_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (candidates, selection):
-        monkeypatch.setattr(module, "BOOSTING_ITERATIONS", 40)
+    few_iterations(monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    file = write(tmp_path_factory.mktemp("data"), to_csv(dirty_rows(400)))
-    dataset = Dataset.model_validate({"uri": file.uri, "target": {"column": "Fiyat"}})
-    rows = prepare_rows([file], dataset, 0.2, Progress())
-    return prepare(rows, dataset, model_name="test.m", kept_boundaries=None, progress=Progress())
+    return prepared_listings(tmp_path_factory.mktemp("data"), 400)
 
 
 class Memory:

@@ -3,30 +3,23 @@
 import numpy as np
 import pytest
 
-from housing_core.api.spec import Dataset, Training
+from housing_core.api.spec import Training
 from housing_core.bundle import RecipeResult
-from housing_training import candidates, selection
 from housing_training.candidates import CANDIDATES, Part
 from housing_training.folds import make_folds
-from housing_training.learning import Prepared, prepare
-from housing_training.preparation import prepare_rows
-from housing_training.progress import Progress
+from housing_training.learning import Prepared
 from housing_training.selection import calibration_of, choose, selection_digest
-from tests.unit.training.listings import dirty_rows, to_csv, write
+from tests.unit.training.prepared import few_iterations, prepared_listings
 
 
 @pytest.fixture(autouse=True)
 def _few_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (candidates, selection):
-        monkeypatch.setattr(module, "BOOSTING_ITERATIONS", 40)
+    few_iterations(monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    file = write(tmp_path_factory.mktemp("data"), to_csv(dirty_rows(700)))
-    dataset = Dataset.model_validate({"uri": file.uri, "target": {"column": "Fiyat"}})
-    rows = prepare_rows([file], dataset, 0.2, Progress())
-    return prepare(rows, dataset, model_name="test.m", kept_boundaries=None, progress=Progress())
+    return prepared_listings(tmp_path_factory.mktemp("data"), 700)
 
 
 def training(recipe: str = "auto", budget: str = "10m") -> Training:
