@@ -340,8 +340,12 @@ class RecipeResult(_Part):
                 text += f": macro F1 {candidate.macro_f1:.4f} in cross-validation"
             elif candidate.behind is not None and candidate.behind_interval is not None:
                 low, high = candidate.behind_interval.low, candidate.behind_interval.high
-                text += f"; ahead of {candidate.name} by {candidate.behind:.4f} "
-                text += f"(95 % interval {low:.4f} to {high:.4f})"
+                if candidate.behind >= 0:
+                    text += f"; ahead of {candidate.name} by {candidate.behind:.4f} "
+                    text += f"(95 % interval {low:.4f} to {high:.4f})"
+                else:  # judged on fewer rows, it loses to one that went on
+                    text += f"; behind {candidate.name} by {-candidate.behind:.4f} "
+                    text += f"(95 % interval {-high:.4f} to {-low:.4f}), {candidate.note}"
         if self.search is not None:
             text += f"; {self.search.in_words(self.settings)}"
         return text

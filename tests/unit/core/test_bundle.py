@@ -11,11 +11,14 @@ from housing_core.bundle import (
     SCHEMA_FILE,
     SUMMARY_FILE,
     BundleError,
+    CandidateResult,
     CategoricalProfile,
     ColumnSchema,
     Comparison,
     GoldenRow,
+    Interval,
     NumericProfile,
+    RecipeResult,
     Reference,
     Schema,
     Scores,
@@ -135,3 +138,19 @@ def test_a_bundle_without_golden_rows_is_refused(tmp_path: Path, content: str | 
         (tmp_path / GOLDEN_FILE).write_text(content)
     with pytest.raises(BundleError, match=r"golden\.json"):
         read_golden(tmp_path)
+
+
+def test_a_winner_that_was_behind_says_so_and_why_the_other_lost() -> None:
+    other = CandidateResult(
+        name="EncodedBoosting",
+        macro_f1=0.8,
+        behind=-0.0057,
+        behind_interval=Interval(low=-0.0111, high=-0.0003),
+        note="stopped after 2 of 3 folds: auto.timeBudget is used up",
+    )
+    winner = CandidateResult(name="EncodedForest", macro_f1=0.7923)
+    said = RecipeResult(recipe="auto", model="EncodedForest", candidates=[winner, other]).in_words()
+    assert said == (
+        "EncodedForest: macro F1 0.7923 in cross-validation; behind EncodedBoosting by 0.0057 "
+        "(95 % interval 0.0003 to 0.0111), stopped after 2 of 3 folds: auto.timeBudget is used up"
+    )
