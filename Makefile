@@ -63,7 +63,7 @@ lint: setup ## Style, types, import rules, and that generated files are up to da
 	@$(BIN)/python -m charts.dashboards --check
 
 .PHONY: unit
-unit: setup ## Pure tests, in seconds.
+unit: setup ## Pure tests, in about two minutes.
 	@$(BIN)/pytest tests/unit $(PARALLEL) $(PYTEST_ARGS)
 
 .PHONY: contract
