@@ -120,7 +120,7 @@ bench-monitoring: setup ## False alarms, power, speed and memory of monitoring; 
 
 .PHONY: wrk
 wrk:
-	@command -v wrk >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install --yes --quiet wrk; } \
+	@command -v wrk >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install --yes --quiet -o DPkg::Lock::Timeout=300 wrk; } \
 	  || { echo "error: wrk is not on PATH: install it (apt-get install wrk)" >&2; exit 1; }
 
 ##@ Cluster

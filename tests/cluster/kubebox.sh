@@ -10,9 +10,8 @@ ensure_packages() {
   for need in $NEEDS; do command -v "${need%%:*}" >/dev/null || missing="$missing ${need##*:}"; done
   [ -n "$missing" ] || return 0
   command -v apt-get >/dev/null || fail "this machine lacks:$missing. Install them, or Docker, or set KUBECONFIG"
-  timed "updating the package lists" apt-get update --quiet
   # shellcheck disable=SC2086 # one word for each package
-  timed "installing$missing" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends $missing
+  install_packages $missing
 }
 
 build_progress() { echo "$(wc -l <"$1") of about $PACKAGES packages"; }
