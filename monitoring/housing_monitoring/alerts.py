@@ -72,7 +72,7 @@ class ClassDrift:
         reference, window: share of each class.
         reference_rows: how many rows the reference's shares are of.
         window_rows: how many rows the window's shares are of.
-        design_effect: `statistics.design_effect` of the window.
+        design_effect: `clustering.design_effect` of the window.
 
     """
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from housing_core.drift_report import Bin, FeatureDrift
-from housing_monitoring.statistics import design_effect, population_stability_index
+from housing_monitoring.clustering import design_effect
+from housing_monitoring.statistics import population_stability_index
 from housing_monitoring.tally import CategoryTally, NumberTally, Tally
 
 _CREDIBLE_ROWS = 2
@@ -28,7 +29,7 @@ def compare(name: str, tally: Tally, z: float) -> FeatureDrift:
         if bin_.reference or rows
     ]
     rows = sum(window)
-    effect = design_effect(tally.counts)
+    effect = design_effect(tally.counts, [bin_.reference for bin_ in tally.bins])
     index = population_stability_index(
         [bin_.reference for bin_ in bins], [bin_.window for bin_ in bins], z, effect
     )

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from housing_core.bundle import Reference
 from housing_core.drift_report import Performance, PerformancePeriod, Score
 from housing_core.times import format_time
+from housing_monitoring.clustering import MOST_BLOCKS, design_effect
 from housing_monitoring.statistics import (
     FALSE_ALARMS_PER_REPORT,
-    MOST_BLOCKS,
     Interval,
-    design_effect,
     difference,
     macro_f1,
     wilson,

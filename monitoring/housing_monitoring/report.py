@@ -11,10 +11,11 @@ from housing_core.drift_report import DriftReport, report_id
 from housing_core.tasks import MonitoringTask
 from housing_core.times import format_time
 from housing_monitoring.alerts import ClassDrift, find_alerts
+from housing_monitoring.clustering import design_effect
 from housing_monitoring.comparison import compare
 from housing_monitoring.performance import Labelled, evaluate
 from housing_monitoring.profile import Profile
-from housing_monitoring.statistics import design_effect, kullback_leibler, quantile
+from housing_monitoring.statistics import kullback_leibler, quantile
 from housing_monitoring.verdict import Verdict, decide
 from housing_monitoring.window import OF_VERSION, Window
 
@@ -133,7 +134,7 @@ def _compare_classes(profile: Profile, window: Window, z: float) -> ClassDrift |
     none = np.zeros(len(window.confidences), np.int64)
     blocks = np.stack([window.classes.get(name, none) for name in names], axis=1)
     now = blocks.sum(axis=0).tolist()
-    effect = design_effect(blocks)
+    effect = design_effect(blocks, before)
     return ClassDrift(
         divergence=kullback_leibler(before, now, z, effect),
         reference=shares,

@@ -64,7 +64,7 @@ def population_stability_index(
         reference: rows in each bin, m in all.
         window: rows in each bin, n in all.
         z: `quantile` of the report.
-        effect: `design_effect` of the window; its rows count for n / effect.
+        effect: `clustering.design_effect` of the window; its rows count for n / effect.
 
     """
     plain = _index(*_smoothed(reference, window, 1.0))
@@ -87,7 +87,7 @@ def kullback_leibler(
         reference: rows of each class, m in all.
         window: rows of each class, n in all.
         z: `quantile` of the report.
-        effect: `design_effect` of the window; its rows count for n / effect.
+        effect: `clustering.design_effect` of the window; its rows count for n / effect.
 
     """
     plain = _entropy(*_smoothed(reference, window, 1.0))
@@ -113,10 +113,15 @@ def _smoothed(
     not count.
     """
     bins = len(reference)
-    r = (np.asarray(reference, dtype=np.float64) + 0.5) / (sum(reference) + bins / 2)
+    r = smoothed_shares(reference)
     counts = np.asarray(window, dtype=np.float64) / effect
     w = (counts + r * bins / 2) / (counts.sum() + bins / 2)
     return r, w
+
+
+def smoothed_shares(counts: Sequence[float]) -> NDArray[np.float64]:
+    """Shares of bins, with half a row more in each (Jeffreys' prior): none is zero."""
+    return (np.asarray(counts, dtype=np.float64) + 0.5) / (sum(counts) + len(counts) / 2)
 
 
 def _unit(reference: Sequence[float], window: Sequence[float], effect: float) -> float:
@@ -134,7 +139,7 @@ def _divergence(plain: float, found: float, freedom: int, unit: float, z: float)
         plain,
         expected,
         value=max(0.0, found - expected),
-        noise=_chi_squared_quantile(freedom, z) * unit - expected,
+        noise=chi_squared_quantile(freedom, z) * unit - expected,
     )
 
 
@@ -286,7 +291,7 @@ def wilson(right: float, rows: float, z: float) -> Interval:
 
     Args:
         right: rows that count; need not be whole.
-        rows: over 0; effective rows (`design_effect`) where they come in clusters.
+        rows: over 0; effective rows (`clustering.design_effect`) where they come in clusters.
         z: standard normal quantile of the confidence, on each side.
 
     """
@@ -352,88 +357,10 @@ def _f1(
     return float((scores * weight).sum()), gradient
 
 
-MOST_BLOCKS = 1024
-"""Blocks that a window is cut into at most, to see whether its rows come in clusters."""
+def chi_squared_quantile(freedom: float, z: float) -> float:
+    """Quantile of chi-squared with `freedom` over 0, at the normal's quantile z.
 
-FEWEST_BLOCKS = 8
-"""Fewer than this tell too little of how much they differ."""
-
-LEAST_EFFECTIVE_ROWS = 10
-"""However alike neighbours are, a window is worth so many independent rows."""
-
-_CLUSTERED = 3.1
-"""Standard normal quantile: blocks that differ less than this are taken for independent rows."""
-
-
-def design_effect(blocks: NDArray[np.int64]) -> float:
-    """How many times the variance of independent rows the shares of these bins have; 1 at least.
-
-    Rows that come together are alike: neighbouring listings in one request, one client's
-    favourite district for a while. Their shares then stray further from the reference's than
-    those of as many independent rows, and n rows are worth n / effect.
-
-    The window is cut into K blocks of s rows in the order of time. The effect is the generalised
-    one of Rao and Scott (On chi-squared tests for multiway contingency tables, 1984): the variance
-    of the bins' counts in a block over the multinomial's, sum over bins of v / p against
-    s (bins - 1), for bins of share p. The variance v is that of successive differences,
-    sum (c' - c)^2 / (2 (K - 1)) over neighbouring blocks (von Neumann and others, The mean square
-    successive difference, 1941): a shift that sets in within the window is one step among K and
-    adds little, so it is not explained away; a shift of the whole window adds nothing.
-
-    It is taken for blocks of 1, 2, 4, ... times the smallest size, as clusters may be of any
-    length, and the largest counts of those that chance does not explain: with independent rows
-    the effect times its degrees of freedom, 2/3 (K - 1) (bins - 1), is about chi-squared.
-
-    Few blocks show little of long clusters in a short window. So it is also taken from how alike
-    neighbours are, as if clusters ended by chance (a Markov chain, as clients take turns): with a
-    correlation c of neighbouring blocks, (1 + c) / (1 - c) times the effect within blocks.
-
-    Args:
-        blocks: (blocks, bins) rows in each; neighbours in time are neighbours here.
-
+    Wilson and Hilferty's approximation (The distribution of chi-square, 1931).
     """
-    rows = int(blocks.sum())
-    counts = blocks[:, blocks.sum(axis=0) > 0].astype(np.float64)
-    bins = counts.shape[1]
-    if rows == 0 or bins < 2:
-        return 1.0
-    shares = counts.sum(axis=0) / rows
-    # Blocks may differ by a row, which is no difference of theirs.
-    strayed = counts - counts.sum(axis=1, keepdims=True) * shares
-    effect = 1.0
-    if len(strayed) >= FEWEST_BLOCKS:
-        effect = max(effect, _effect_of_neighbours(strayed, shares, rows))
-    while len(strayed) >= FEWEST_BLOCKS:
-        steps = len(strayed) - 1
-        variance = (np.diff(strayed, axis=0) ** 2).sum(axis=0) / (2 * steps)
-        found = float((variance / shares).sum()) / (rows / len(strayed) * (bins - 1))
-        freedom = 2 / 3 * steps * (bins - 1)
-        if found * freedom > _chi_squared_quantile(freedom, _CLUSTERED):
-            effect = max(effect, found)
-        strayed = strayed[: len(strayed) // 2 * 2]
-        strayed = strayed[0::2] + strayed[1::2]
-    return effect
-
-
-def _effect_of_neighbours(
-    strayed: NDArray[np.float64], shares: NDArray[np.float64], rows: int
-) -> float:
-    """The effect by the correlation of neighbouring blocks; 1 where chance explains it.
-
-    A shift within the window makes its blocks alike too: at least `LEAST_EFFECTIVE_ROWS` are left.
-    """
-    blocks, bins = strayed.shape
-    steps = np.diff(strayed, axis=0)
-    whole = float(((strayed**2).mean(axis=0) / shares).sum())
-    apart = float(((steps**2).mean(axis=0) / 2 / shares).sum())
-    if whole == 0 or 1 - apart / whole < _CLUSTERED / math.sqrt(blocks * (bins - 1)):
-        return 1.0
-    within = whole * blocks / (rows * (bins - 1))
-    least = max(1.0, rows / LEAST_EFFECTIVE_ROWS)
-    return min(within * (2 * whole - apart) / apart, least) if apart else least
-
-
-def _chi_squared_quantile(freedom: float, z: float) -> float:
-    """Wilson and Hilferty's approximation, 1931."""
     spread = 2 / (9 * freedom)
     return freedom * float((1 - spread + z * math.sqrt(spread)) ** 3)
