@@ -33,6 +33,7 @@ MAX_FILES = 100_000
 
 HTTPS_TIMEOUT_SECONDS = 60
 HTTPS_LIMIT_BYTES = 8 * 1024**3
+_HEAD_REFUSED = (403, 405, 501)
 
 CSV_SUFFIXES = tuple(
     f"{name}{packed}" for name in (".csv", ".tsv", ".txt") for packed in ("", ".gz")
@@ -410,6 +411,10 @@ def _reason(error: BaseException) -> str:
 def _https_file(uri: str) -> DataFile:
     try:
         response = requests.head(uri, timeout=HTTPS_TIMEOUT_SECONDS, allow_redirects=True)
+        if response.status_code in _HEAD_REFUSED:
+            # A presigned URL is for one method, and some servers know no other: look at a GET.
+            response = requests.get(uri, timeout=HTTPS_TIMEOUT_SECONDS, stream=True)
+            response.close()
         response.raise_for_status()
     except requests.RequestException as error:
         raise _error(f"{uri!r} cannot be reached", error) from error
