@@ -37,6 +37,20 @@ def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
         parse_duration(text)
 
 
+def test_what_the_spec_leaves_out_is_as_the_seed_says() -> None:
+    target, training = spec().dataset.target, spec().training
+    assert (target.classes, target.quantiles) == (["Low", "Medium", "High"], [0.4, 0.8])
+    assert training.hashing.buckets == 16_384
+    assert (training.resampling.method, training.resampling.max_ratio) == ("SMOTE", 2.0)
+    assert (training.forest.trees, training.forest.class_weight) == (100, "Balanced")
+    assert (training.forest.max_depth, training.forest.min_samples_leaf) == (None, 1)
+    assert training.checkpoint.every_trees == 20
+    thresholds = spec().monitoring.thresholds
+    assert (thresholds.psi, thresholds.cardinality_ratio) == (0.25, 1.3)
+    assert (thresholds.prediction_drift, thresholds.accuracy_drop) == (0.15, 0.05)
+    assert thresholds.high_severity_alerts == 2
+
+
 @pytest.mark.parametrize(
     "plumbing",
     [
