@@ -1,6 +1,6 @@
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from housing_monitoring.performance import Labelled
 from housing_monitoring.profile import Profile
 from housing_monitoring.report import judge as judge_labelled
 from housing_monitoring.report import without_profile
-from housing_monitoring.window import Window
+from housing_monitoring.window import Window, read_window
+from tests.prediction_logs import write_predictions
 from tests.windows import window_of
 
 NOW = datetime(2026, 11, 23, 15, 30, 12, 345678, tzinfo=UTC)
@@ -230,6 +231,21 @@ def test_a_version_without_a_profile_is_said_to_be_one() -> None:
         "NotEnoughData",
         "version 3 has no profile",
         5_000,
+    )
+
+
+def test_words_where_numbers_were_are_drift_that_says_what_they_are(tmp_path: Path) -> None:
+    rows = [{"area": f"{n % 140} square metres", "district": "Şile"} for n in range(400)]
+    time = END - timedelta(hours=1)
+    write_predictions(tmp_path, "homes.istanbul", rows, time, classes=["Low", "Medium"] * 200)
+    found = read_window(str(tmp_path), "homes.istanbul", "1", PROFILE, start=START, now=END)
+    report = judge(task(), PROFILE, found, NOW)
+    assert report.verdict == "Drift"
+    (alert,) = (a for a in report.alerts if (a.name, a.feature) == ("MissingShare", "area"))
+    assert alert.severity == "High"
+    assert alert.message == (
+        "area is missing in 100.0% of the rows, 0.0% in training; 400 of them hold a value that "
+        "cannot be read"
     )
 
 
