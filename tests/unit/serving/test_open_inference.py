@@ -188,6 +188,15 @@ def test_binary_data_that_does_not_fit_is_refused(
     assert part in answer.json()["detail"]
 
 
+def test_an_infinite_number_among_binary_data_is_named(api: ApiClient) -> None:
+    numbers = np.array([120.5, np.inf], "<f8").tobytes()
+    tensor = {**INPUTS[0], "data": None, "parameters": {"binary_data_size": len(numbers)}}
+    answer = _binary(api, {"inputs": [tensor]}, numbers)
+    assert answer.status_code == 422
+    for part in ("listing 1", "'area'", "inf", "a finite number"):
+        assert part in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("raw", [b"\x01", b"\x05\0\0\0a", b"\x01\0\0\0\xff"])
 def test_texts_that_are_cut_or_not_utf8_are_refused(api: ApiClient, raw: bytes) -> None:
     tensor = {
