@@ -274,6 +274,18 @@ def test_the_api_server_refuses_a_mistake_and_says_what_to_write(
     assert message in refused.value.output
 
 
+def test_a_client_that_checks_no_fields_is_warned_and_the_field_is_left_out(
+    served: Cluster,
+) -> None:
+    stdin = json.dumps(changed("spec.dataset.url", "/data"))
+    create = ("create", "--dry-run=server", "-o", "json", "-n", NAMESPACE, "-f", "-")
+    with pytest.raises(CommandError) as warned:
+        served.kubectl(*create, "--validate=warn", "--warnings-as-errors", stdin=stdin)
+    assert 'unknown field "spec.dataset.url"' in warned.value.output
+    stored = json.loads(served.kubectl(*create, "--validate=ignore", stdin=stdin))
+    assert stored["spec"] == dry_run(served, minimal())["spec"]
+
+
 CORRECT = [
     ("spec.dataset.uri", "s3://bucket/listings/*.parquet"),
     ("spec.dataset.uri", "https://example.com/listings.csv"),
