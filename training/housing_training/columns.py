@@ -224,8 +224,10 @@ def _counted(categories: Mapping[str, int]) -> str:
     return f"{count} categories, {against} {ONE_HOT_LIMIT}"
 
 
-def _learn(texts: list[tuple[str, int]], stored_as_numbers: bool) -> LearnedNumbers:
-    learned = learn_numbers(texts)
+def _learn(
+    texts: list[tuple[str, int]], stored_as_numbers: bool, *, known_to_be: bool = False
+) -> LearnedNumbers:
+    learned = learn_numbers(texts, known_to_be=known_to_be)
     if stored_as_numbers:
         # Their texts were made by us, with a point and no thousands marks.
         values = {text: float(text) for text, count in texts if count and not is_missing(text)}
@@ -234,7 +236,7 @@ def _learn(texts: list[tuple[str, int]], stored_as_numbers: bool) -> LearnedNumb
 
 
 def _wanted_number(name: str, texts: list[tuple[str, int]], stored_as_numbers: bool) -> InputColumn:
-    learned = _learn(texts, stored_as_numbers)
+    learned = _learn(texts, stored_as_numbers, known_to_be=True)
     if not learned.values:
         shown = next((text for text, count in texts if count and not is_missing(text)), "")
         raise InvalidDataError(

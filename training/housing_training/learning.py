@@ -24,7 +24,12 @@ from housing_training.preparation import Rows
 from housing_training.profile import make_reference
 from housing_training.progress import Progress
 from housing_training.scoring import Answers, Graph, graph_inputs
-from housing_training.target import check_classes, classify, percentile_boundaries
+from housing_training.target import (
+    check_classes,
+    classify,
+    percentile_boundaries,
+    uneven_classes,
+)
 
 SAME_PROBABILITY = 1e-5
 """Largest difference between the graph and scikit-learn: the graph answers in float32."""
@@ -109,6 +114,9 @@ def prepare(
     labels = classify(prices, boundaries)
     truth = classify(rows.prices[rows.holdout], boundaries)
     check_classes(labels, boundaries, target.classes, "training part")
+    if kept_boundaries is None:
+        for message in uneven_classes(prices, labels, target.quantiles, target.classes):
+            progress.say(message)
     names = list(learned.frame.columns)
     crossed = check_crosses(dataset.crosses or [], names, dataset.columns)
     columns = infer_columns(learned, target.column, dataset.columns, crossed)

@@ -44,11 +44,13 @@ class LearnedNumbers:
     coded: float
 
 
-def learn_numbers(texts: Iterable[tuple[str, int]]) -> LearnedNumbers:
+def learn_numbers(texts: Iterable[tuple[str, int]], *, known_to_be: bool = False) -> LearnedNumbers:
     """Learn the number rule of a column.
 
     Args:
         texts: each distinct raw text with its number of cells; missing ones are passed over.
+        known_to_be: whether the spec says that the column holds numbers. Then what stands beside
+            few different numbers is a unit too, where nothing could be read otherwise.
 
     """
     present: Counter[str] = Counter()
@@ -60,12 +62,16 @@ def learn_numbers(texts: Iterable[tuple[str, int]]) -> LearnedNumbers:
         Counter({text: present[text] for text in parts}),
         {text: number for text, (_, number, _) in parts.items()},
     )
-    rule = replace(
-        rule,
-        prefixes=_prefixes(parts, present),
-        suffixes=_suffixes(parts, present),
-    )
-    values = {text: value for text in parts if (value := parse_number(text, rule)) is not None}
+    values: dict[str, float] = {}
+    for few, many in ((_FEW, _MANY), *([(1, 1)] if known_to_be else [])):
+        rule = replace(
+            rule,
+            prefixes=_prefixes(parts, present, many),
+            suffixes=_suffixes(parts, present, few),
+        )
+        values = {text: value for text in parts if (value := parse_number(text, rule)) is not None}
+        if values:
+            break
     total = present.total()
     read = sum(present[text] for text in values)
     coded = sum(present[t] for t in values if re.match(r"[-+]?0\d", parts[t][1]))
@@ -82,10 +88,11 @@ def learn_numbers(texts: Iterable[tuple[str, int]]) -> LearnedNumbers:
 Parts = Mapping[str, tuple[str, str, str]]
 
 
-def _prefixes(parts: Parts, present: Counter[str]) -> tuple[str, ...]:
+def _prefixes(parts: Parts, present: Counter[str], fewest: int) -> tuple[str, ...]:
     """The column's one currency mark, or the word before most of its numbers, such as `usd`.
 
-    Two currencies would be two scales in one column, so only the more frequent one counts.
+    A word before fewer numbers than `fewest` may be part of a category. Two currencies would be two
+    scales in one column, so only the more frequent one counts.
     """
     cells_of: Counter[str] = Counter()
     numbers_of: dict[str, set[str]] = {}
@@ -97,15 +104,15 @@ def _prefixes(parts: Parts, present: Counter[str]) -> tuple[str, ...]:
     for prefix, count in cells_of.most_common():
         symbol = all(unicodedata.category(mark) == "Sc" for mark in prefix)
         word = prefix.replace(".", "").replace(" ", "").isalpha()
-        if symbol or (word and count >= _MAJORITY * total and len(numbers_of[prefix]) >= _MANY):
+        if symbol or (word and count >= _MAJORITY * total and len(numbers_of[prefix]) >= fewest):
             return (prefix,)
     return ()
 
 
-def _suffixes(parts: Parts, present: Counter[str]) -> tuple[str, ...]:
+def _suffixes(parts: Parts, present: Counter[str], fewest: int) -> tuple[str, ...]:
     """The column's one unit and, where they occur, its continuations (`tl` and `tl (reduced)`).
 
-    A text that follows one or two numbers only, such as `21 and over`, is part of a category.
+    A text that follows fewer numbers than `fewest`, such as `21 and over`, is part of a category.
     Two different units would be two scales in one column, so only the more frequent one counts.
     """
     cells_of: Counter[str] = Counter()
@@ -114,7 +121,7 @@ def _suffixes(parts: Parts, present: Counter[str]) -> tuple[str, ...]:
         if rest and (_UNIT_START.match(rest) or unicodedata.category(rest[0]) == "Sc"):
             cells_of[rest] += present[text]
             numbers_of.setdefault(rest, set()).add(number)
-    units = [rest for rest, _ in cells_of.most_common() if len(numbers_of[rest]) >= _FEW]
+    units = [rest for rest, _ in cells_of.most_common() if len(numbers_of[rest]) >= fewest]
     if not units:
         return ()
     unit = units[0]

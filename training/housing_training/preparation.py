@@ -125,8 +125,8 @@ def prepare_rows(
     )
     if len(rows.prices) < MIN_ROWS:
         raise InvalidDataError(
-            f"{dataset.uri} holds {len(rows.prices)} different rows with a price above zero; "
-            f"at least {MIN_ROWS} are needed: add listings"
+            f"{dataset.uri} holds {len(rows.prices)} different rows with a price above zero, of "
+            f"{len(distinct)} in all; at least {MIN_ROWS} are needed: add listings"
         )
     if rows.holdout.sum() < MIN_HOLDOUT_ROWS or rows.training.sum() < MIN_HOLDOUT_ROWS:
         by = "training.holdoutFraction"

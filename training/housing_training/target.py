@@ -16,6 +16,9 @@ from housing_training.reading import Cells
 Prices = np.ndarray[Any, np.dtype[np.float64]]
 Classes = np.ndarray[Any, np.dtype[np.int64]]
 
+UNEVEN_SHARE = 0.05
+"""How far a class's share may be from that of its quantiles without a word; 0 to 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -43,7 +46,8 @@ def read_prices(name: str, column: Cells, *, stored_as_numbers: bool) -> Target:
 
     """
     counts = column.counts
-    learned = learn_numbers(zip(column.texts, counts.tolist(), strict=True))
+    texts = zip(column.texts, counts.tolist(), strict=True)
+    learned = learn_numbers(texts, known_to_be=True)
     values = np.full(len(column.texts) + 1, np.nan)  # the last stands for no text
     for position, text in enumerate(column.texts):
         try:
@@ -103,6 +107,33 @@ def percentile_boundaries(
 def classify(prices: Prices, boundaries: Sequence[float]) -> Classes:
     """(rows,) index of each price's class."""
     return np.searchsorted(np.asarray(boundaries), prices, side="right").astype(np.int64)
+
+
+def uneven_classes(
+    prices: Prices, labels: Classes, quantiles: Sequence[float], classes: Sequence[str]
+) -> list[str]:
+    """Classes that are not as large as the quantiles say, since many rows share a price.
+
+    Args:
+        prices: (rows,) of the training part.
+        labels: (rows,) class of each.
+        quantiles: that the classes were cut at.
+        classes: one name more than there are quantiles.
+
+    Returns:
+        A message for each that is off by more than `UNEVEN_SHARE`.
+
+    """
+    wanted = np.diff([0.0, *quantiles, 1.0])
+    shares = np.bincount(labels, minlength=len(classes)) / len(labels)
+    distinct, counts = np.unique(prices, return_counts=True)
+    most = int(counts.argmax())
+    return [
+        f"class {name!r} holds {share:.0%} of the training part instead of {part:.0%}: "
+        f"{counts[most] / len(prices):.0%} of it has the price {distinct[most]:,.2f}"
+        for name, share, part in zip(classes, shares, wanted, strict=True)
+        if abs(share - part) > UNEVEN_SHARE
+    ]
 
 
 def check_classes(

@@ -59,6 +59,23 @@ def test_a_text_behind_one_number_is_no_unit() -> None:
     assert learned.readable == pytest.approx(20 / 70)
 
 
+@pytest.mark.parametrize(
+    ("texts", "values"),
+    [
+        (["5,000TL"], [5000]),
+        (["USD 900", "USD 1,200"], [900, 1200]),
+        (["2 oda", "3 oda"], [2, 3]),
+        (["Kombi", "3+1"], []),
+        (["21 Ve Üzeri", "4"], [4]),
+    ],
+)
+def test_where_numbers_are_said_to_be_few_are_enough_for_a_unit(
+    texts: list[str], values: list[float]
+) -> None:
+    cells = [(text, 1) for text in texts]
+    assert list(learn_numbers(cells, known_to_be=True).values.values()) == values
+
+
 def test_two_units_are_two_scales_so_only_the_frequent_one_counts() -> None:
     texts = [(f"{n} m2", 10) for n in range(50, 60)] + [(f"{n} ft2", 1) for n in range(50, 60)]
     learned = learn_numbers(texts)

@@ -11,6 +11,7 @@ from housing_training.target import (
     classify,
     percentile_boundaries,
     read_prices,
+    uneven_classes,
 )
 from tests.unit.training.listings import as_listings
 
@@ -28,6 +29,10 @@ def test_rows_without_a_price_above_zero_are_counted() -> None:
     assert np.isnan(found.prices[2:]).all()
     assert found.unusable == 5
     assert found.example == "ask"
+
+
+def test_one_price_with_its_currency_is_a_price() -> None:
+    assert prices(["5,000TL"] * 3).prices.tolist() == [5000] * 3
 
 
 def test_an_infinite_price_is_not_usable() -> None:
@@ -59,6 +64,32 @@ def test_quantiles_that_do_not_part_the_prices_are_refused(
 ) -> None:
     with pytest.raises(InvalidDataError, match=r"dataset\.target\.quantiles: " + message):
         percentile_boundaries(np.array(values), [0.4, 0.8], CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("values", "messages"),
+    [
+        (list(range(1, 101)), []),
+        ([1] * 38 + [5] * 42 + [9] * 20, []),
+        (
+            [1] * 20 + [5] * 50 + [9] * 30,
+            [
+                "class 'Low' holds 20% of the training part instead of 40%: 50% of it has the "
+                "price 5.00",
+                "class 'Medium' holds 50% of the training part instead of 40%: 50% of it has the "
+                "price 5.00",
+                "class 'High' holds 30% of the training part instead of 20%: 50% of it has the "
+                "price 5.00",
+            ],
+        ),
+    ],
+)
+def test_classes_that_equal_prices_make_uneven_are_told(
+    values: list[int], messages: list[str]
+) -> None:
+    prices = np.array(values, float)
+    labels = classify(prices, percentile_boundaries(prices, [0.4, 0.8], CLASSES))
+    assert uneven_classes(prices, labels, [0.4, 0.8], CLASSES) == messages
 
 
 def test_a_class_without_a_row_is_refused_by_its_name() -> None:
