@@ -1,5 +1,6 @@
 """Listings with other columns, dirt and formats train a model with nothing but URI and target."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,8 +10,10 @@ import pytest
 
 from housing_core.bundle import Schema, read_schema, read_summary
 from housing_core.registry import Registry
+from tests.https_server import https_server
 from tests.integration.training.conftest import Train, sample
 from tests.integration.training.program import task
+from tests.s3_server import S3Server
 from tests.unit.training.listings import dirty_rows, to_csv
 
 # Listings that may not be part of the project; the made-up ones have the same dirt.
@@ -89,3 +92,34 @@ def test_other_dialects_give_the_same_columns(
     assert [column.name for column in schema.columns] == [
         *("İlçe", "Mahalle", "Brüt Alan", "Yaş", "Oda", "Isıtma", "Banyo")
     ]
+
+
+@pytest.mark.parametrize("scheme", ["s3", "https"])
+def test_listings_are_fetched_from_where_they_are(
+    *,
+    train: Train,
+    registry: Registry,
+    izmir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+) -> None:
+    with ExitStack() as servers:
+        if scheme == "s3":
+            s3 = S3Server(tmp_path)
+            s3.start()
+            servers.callback(s3.stop)
+            folder, uri, environment = (
+                s3.folder / "homes",
+                "s3://homes/2023-*/*.csv",
+                s3.environment,
+            )
+        else:
+            folder = tmp_path / "served"
+            https = servers.enter_context(https_server(folder, tmp_path))
+            uri, environment = f"{https.url}/2023-05/izmir.csv", https.environment
+        (folder / "2023-05").mkdir(parents=True)
+        (folder / "2023-05" / "izmir.csv").write_bytes(izmir.read_bytes())
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        trained(train, registry, tmp_path, uri=uri, target="Fiyat", name=scheme)

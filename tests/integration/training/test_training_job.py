@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from housing_core.bundle import GRAPH_FILE, read_golden, read_schema, read_summary
+from housing_core.bundle import GRAPH_FILE, Schema, read_golden, read_schema, read_summary
 from housing_core.registry import KEY_TAG, Registry
 from housing_core.tasks import INVALID_DATA_EXIT_CODE
 from tests.integration.training.conftest import Train
@@ -93,6 +93,13 @@ def test_what_was_inferred_is_in_the_schema(
     assert "Unnamed: 0" in schema.ignored
     assert ["Ilce", "Mahalle"] in [cross.columns for cross in schema.crosses]
     assert 1e6 < schema.boundaries[0] < schema.boundaries[1] < 2e7
+    # The same for who looks at the run.
+    assert first.outcome is not None
+    run_id = first.outcome.run_id or ""
+    shown = Schema.model_validate_json(registry.download_run_file(run_id, "schema.json"))
+    assert shown == schema
+    tags = stock_client(registry.tracking_uri).get_run(run_id).data.tags
+    assert tags["crosses"].split(", ") == [cross.name for cross in schema.crosses]
 
 
 def test_checkpoints_and_seen_rows_are_kept_without_pickle(
