@@ -3,9 +3,12 @@
 import time
 from pathlib import Path
 
+import pytest
+
 from housing_core.api.status import TrainingProgress
 from housing_core.bundle import GRAPH_FILE, read_summary
 from housing_core.registry import PROGRESS_TAG, Registry
+from tests.integration.training.mlflow_proxy import mlflow_proxy
 from tests.integration.training.program import Ended, Program, task
 from tests.mlflow_server import MlflowServer, stock_client
 
@@ -49,17 +52,44 @@ def test_a_killed_training_resumes_and_makes_the_same_forest(
     )
 
 
-def test_a_training_whose_data_changed_meanwhile_starts_over_and_says_so(
-    istanbul: Path, mlflow_server: MlflowServer, tmp_path: Path
+def test_a_damaged_checkpoint_is_named_and_costs_its_trees(
+    first: Ended, istanbul: Path, mlflow_server: MlflowServer, registry: Registry, tmp_path: Path
+) -> None:
+    given = task(istanbul, name="istanbul", key="damaged")
+    killed = Program(given, mlflow_server.url, tmp_path / "1")
+    killed.wait_for("12 of 20 trees")
+    killed.kill()
+    run = registry.run_of_key(MODEL, "damaged")
+    assert run is not None
+    (kept,) = mlflow_server.folder.rglob(f"{run.run_id}/artifacts/checkpoints/trees-000008.skops")
+    kept.write_bytes(kept.read_bytes()[:1000])
+
+    resumed = Program({**given, "attempt": 2}, mlflow_server.url, tmp_path / "2").end()
+    assert resumed.code == 0, resumed.output
+    assert "checkpoint trees-000008.json is ignored: its trees are damaged" in resumed.messages
+    assert "resumed from tree 4 of 20" in resumed.messages
+    assert resumed.outcome is not None
+    assert first.outcome is not None
+    assert graph_of(registry, resumed.outcome.version, tmp_path) == graph_of(
+        registry, first.outcome.version, tmp_path
+    )
+
+
+@pytest.mark.parametrize("what", ["data", "spec"])
+def test_a_training_that_changed_meanwhile_starts_over_and_says_so(
+    istanbul: Path, mlflow_server: MlflowServer, tmp_path: Path, what: str
 ) -> None:
     data = tmp_path / "listings.csv"
     lines = istanbul.read_text("utf-8").splitlines(keepends=True)
     data.write_text("".join(lines[:1200]), "utf-8")
-    given = task(data, name="changed", key="changed")
+    given = task(data, name="changed", key=what)
     killed = Program(given, mlflow_server.url, tmp_path / "1")
     killed.wait_for("4 of 20 trees")
     killed.kill()
-    data.write_text("".join(lines[:1300]), "utf-8")
+    if what == "data":
+        data.write_text("".join(lines[:1300]), "utf-8")
+    else:
+        given["training"]["forest"] = {"trees": 20, "maxDepth": 9}
     again = Program({**given, "attempt": 2}, mlflow_server.url, tmp_path / "2").end()
     assert again.code == 0, again.output
     assert any("belongs to another forest" in message for message in again.messages)
@@ -94,3 +124,23 @@ def test_mlflow_may_be_away_when_training_begins(
         mlflow_server.start()
     ended = program.end()
     assert ended.code == 0, ended.output
+
+
+def test_mlflow_may_answer_500_for_a_while(
+    istanbul: Path, mlflow_server: MlflowServer, registry: Registry, tmp_path: Path
+) -> None:
+    with mlflow_proxy(mlflow_server.port) as proxy:
+        program = Program(task(istanbul, name="broken", key="broken"), proxy.url, tmp_path / "1")
+        program.wait_for("4 of 20 trees")
+        proxy.broken = True
+        program.wait_for("MLflow does not answer; trying again")
+        while proxy.failures < 8:  # by then the program waits for seconds between two calls
+            time.sleep(0.1)
+        proxy.broken = False
+        ended = program.end()
+    assert ended.code == 0, ended.output
+    waits = [line for line in ended.lines if "waited_seconds" in line]
+    assert all("500" in line["error"] for line in waits)
+    assert waits[-1]["waited_seconds"] > 5
+    assert ended.outcome is not None
+    assert [v.number for v in registry.versions("training-test.broken")] == [ended.outcome.version]

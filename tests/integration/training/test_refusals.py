@@ -27,6 +27,13 @@ GOOD = to_csv(dirty_rows(300)).encode()
     ("name", "content", "dataset", "message"),
     [
         ("missing", None, {}, "dataset.uri: there is nothing at"),
+        ("empty.csv", b"", {}, "empty.csv is empty"),
+        (
+            "photo.csv",
+            b"\xff\xd8\xff\xe0" + bytes(range(32)) * 50,
+            {},
+            "photo.csv is a binary file",
+        ),
         ("cut.csv.gz", gzip.compress(GOOD)[:-100], {}, "cut.csv.gz is a truncated"),
         (
             "text.csv",
@@ -35,6 +42,27 @@ GOOD = to_csv(dirty_rows(300)).encode()
             "'Fiyat' holds no number above zero",
         ),
         ("twelve.csv", to_csv(dirty_rows(12)).encode(), {}, "12 different rows"),
+        (
+            "duplicates.csv",
+            to_csv(dirty_rows(1) * 300).encode(),
+            {},
+            "1 different rows with a price above zero, of 300 in all; at least 100 are needed",
+        ),
+        (
+            "one-price.csv",
+            ("Fiyat,x,y\n" + "".join(f"5000TL,a{n % 7},{n}.5\n" for n in range(200))).encode(),
+            {},
+            "dataset.target.quantiles: 0.4 falls on the price 5,000.00, which leaves no price for "
+            "class 'Low': 100% of the rows have that price; choose other quantiles",
+        ),
+        (
+            "half-equal.csv",
+            (
+                "Fiyat,x,y\n" + "".join(f"{max(n, 200)},a{n % 7},{n}.5\n" for n in range(400))
+            ).encode(),
+            {},
+            "0.4 falls on the price 200.00, which leaves no price for class 'Low'",
+        ),
         (
             "cross.csv",
             GOOD,

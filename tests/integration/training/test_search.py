@@ -4,7 +4,7 @@ from pathlib import Path
 
 from housing_core.bundle import GRAPH_FILE, Summary, read_summary
 from housing_core.registry import PARENT_TAG, Registry
-from tests.integration.training.conftest import Train
+from tests.integration.training.conftest import Train, sample
 from tests.integration.training.program import Program, task
 from tests.mlflow_server import MlflowServer, stock_client
 
@@ -66,3 +66,43 @@ def test_a_killed_search_repeats_no_finished_trial(
     assert again.code == 0, again.output
     assert any("an earlier attempt has ended its search" in line for line in again.messages)
     assert summary_of(registry, "searched", tmp_path / "again")[1] == graph
+
+
+def test_a_killed_search_for_the_winner_of_auto_goes_on_with_it(
+    *, izmir: Path, train: Train, mlflow_server: MlflowServer, registry: Registry, tmp_path: Path
+) -> None:
+    few = sample(izmir, tmp_path / "few.csv", 400)
+    target = {"column": "Fiyat", "quantiles": [0.5], "classes": ["Low", "High"]}
+    training = {
+        "recipe": "auto",
+        "auto": {"timeBudget": "5s"},
+        "forest": {"trees": 8},
+        "search": {"trials": 5},
+    }
+    given = task(few, name="raced", key="raced", training=training, dataset={"target": target})
+    killed = Program(given, mlflow_server.url, tmp_path / "1")
+    killed.wait_for("search: 4 of 5 settings")
+    killed.kill()
+    run = registry.run_of_key("training-test.raced", "raced")
+    assert run is not None
+    before = nested(registry, run.run_id)
+
+    resumed = train({**given, "attempt": 2})
+    assert resumed.code == 0, resumed.output
+    summary, _ = summary_of(registry, "raced", tmp_path)
+    assert summary.recipe is not None
+    assert summary.recipe.recipe == "auto"
+    assert f"an earlier attempt has chosen {summary.recipe.model}" in resumed.messages
+    assert "search: 4 settings were tried by an earlier attempt" in resumed.messages
+    assert summary.recipe.candidates[0].name == summary.recipe.model
+    assert len(summary.recipe.candidates) == 3
+    search = summary.recipe.search
+    assert search is not None
+    assert search.trials + search.pruned == 5
+    after = nested(registry, run.run_id)
+    assert set(after) == {f"trial {number}" for number in range(5)}
+    finished = {name for name, (_, status, _) in before.items() if status != "RUNNING"}
+    assert all(after[name] == before[name] for name in finished)
+    tags = stock_client(registry.tracking_uri).get_run(run.run_id).data.tags
+    assert tags["model"] == summary.recipe.model
+    assert "settings judged" in tags["selection"]
