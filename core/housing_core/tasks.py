@@ -69,6 +69,25 @@ class _Task(BaseModel):
             raise TaskError(f"{ENVIRONMENT_VARIABLE} is not a {cls.__name__}: {error}") from error
 
 
+SCHEDULER_PORT = 8786
+"""Where a training on several pods listens for its workers."""
+
+
+class Crewing(BaseModel):
+    """How a training and its workers find and trust each other.
+
+    Attributes:
+        tls_folder: with `tls.crt` and `tls.key`, which both sides show and trust.
+        port: that the training listens on.
+
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tls_folder: str
+    port: int = SCHEDULER_PORT
+
+
 class TrainingTask(_Task):
     """One training.
 
@@ -77,6 +96,7 @@ class TrainingTask(_Task):
         needs_new_rows: end with NoNewData, registering nothing, when every row was seen by
             `production_version`.
         production_version: the champion to compare with, whose boundaries `Keep` keeps.
+        crewing: where its workers come, when it has any.
 
     """
 
@@ -88,6 +108,20 @@ class TrainingTask(_Task):
     training: Training
     needs_new_rows: bool = False
     production_version: str | None = None
+    crewing: Crewing | None = None
+
+
+class WorkerTask(_Task):
+    """One worker of a training.
+
+    Attributes:
+        scheduler: address of the training, `tls://<host>:<port>`.
+        tls_folder: as in `Crewing`.
+
+    """
+
+    scheduler: str
+    tls_folder: str
 
 
 class TrainingOutcome(BaseModel):

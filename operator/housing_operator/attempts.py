@@ -11,7 +11,7 @@ from housing_core.times import format_time, parse_time
 from housing_operator.actions import DeleteJob, StartTraining
 from housing_operator.draft import Draft
 from housing_operator.observation import JobState
-from housing_operator.resources.names import training_job_name
+from housing_operator.resources.names import training_job_name, worker_job_name
 from housing_operator.retraining import (
     AUTOMATIC,
     Block,
@@ -154,6 +154,9 @@ def _follow(draft: Draft, training: TrainingStatus) -> None:
         _ask_for_job(draft, training)
     elif job.finished:
         _finished(draft, training, job)
+    elif job.expects_workers and not job.has_workers and draft.spec.training.distributed:
+        # What was cut short is done to its end: what is there already stays as it is.
+        _ask_for_job(draft, training)
 
 
 def _retry_when_due(draft: Draft, training: TrainingStatus) -> None:
@@ -280,7 +283,15 @@ def _end(
 
 
 def delete_old_jobs(draft: Draft) -> None:
-    """Delete the Jobs of former trainings; all attempts of the newest one stay for their logs."""
+    """Delete the Jobs of former trainings; all attempts of the newest one stay for their logs.
+
+    Workers of a Job that has ended go at once, and those of a deleted one with it.
+    """
+    draft.actions.extend(
+        DeleteJob(worker_job_name(job.name))
+        for job in draft.observation.jobs.values()
+        if job.finished and job.has_workers
+    )
     training = draft.status.training
     if training is None:
         return

@@ -30,6 +30,7 @@ RESOURCES = {
     "Event": ("", "v1", "events"),
     "PersistentVolumeClaim": ("", "v1", "persistentvolumeclaims"),
     "Pod": ("", "v1", "pods"),
+    "Secret": ("", "v1", "secrets"),
     "Service": ("", "v1", "services"),
     "ServiceAccount": ("", "v1", "serviceaccounts"),
     "Deployment": ("apps", "v1", "deployments"),

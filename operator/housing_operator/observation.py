@@ -48,6 +48,8 @@ class JobState:
         reason: the Job's own, for example BackoffLimitExceeded or DeadlineExceeded.
         message: the Job's or the last pod's, for a person: image cannot be pulled, out of memory.
         outcome: what the program left in its termination message; None when it was killed.
+        expects_workers: it was started to work with others.
+        has_workers: these are there.
     """
 
     name: str
@@ -56,6 +58,8 @@ class JobState:
     reason: str = ""
     message: str = ""
     outcome: TrainingOutcome | None = None
+    expects_workers: bool = False
+    has_workers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

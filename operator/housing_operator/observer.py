@@ -114,7 +114,9 @@ class Observer:
         }
         observation = Observation(
             model=model,
-            jobs={job["metadata"]["name"]: job_state(job, pods, warnings) for job in trainings},
+            jobs={
+                job["metadata"]["name"]: job_state(job, pods, warnings, jobs) for job in trainings
+            },
             production=tracks["production"],
             staging=tracks["staging"],
             registry=registry,

@@ -11,10 +11,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from housing_core.api import API_VERSION, KIND, HousingModelStatus
+from housing_core.api.base import parse_duration
 from housing_core.api.status import Condition
 from housing_core.registry import RegistryError, RegistryUnavailableError
 from housing_operator import events, metrics
 from housing_operator.actions import Action, DeleteJob, Plan, StartTraining
+from housing_operator.certificates import shared_certificate
 from housing_operator.kube import (
     AlreadyExistsError,
     Body,
@@ -30,8 +32,10 @@ from housing_operator.registry_view import RegistryView, steady
 from housing_operator.resources.blueprint import Blueprint
 from housing_operator.resources.changes import changes
 from housing_operator.resources.children import children
+from housing_operator.resources.labels import HAS_WORKERS
 from housing_operator.resources.ownership import is_owned_by
 from housing_operator.resources.training_job import training_job
+from housing_operator.resources.workers import crew_objects
 from housing_operator.settings import Settings
 from housing_operator.status import Verdict, with_verdict
 
@@ -195,18 +199,36 @@ class Reconciler:
         model = blueprint.model
         match action:
             case StartTraining():
-                job = training_job(blueprint, action)
-                try:
-                    await self._kube.create(job)
-                    metrics.WRITES.labels("Job", "create").inc()
-                except AlreadyExistsError:
-                    # Its name is of this very attempt: an operator before us made it.
-                    return
+                await self._start(blueprint, action)
             case DeleteJob(name):
                 await self._kube.delete("Job", model.namespace, name)
                 metrics.WRITES.labels("Job", "delete").inc()
             case _:
                 await self._registry.act(model.registered_name, action)
+
+    async def _start(self, blueprint: Blueprint, start: StartTraining) -> None:
+        """Make the Job and, where it works with others, what these need; the workers last.
+
+        Names are of this very attempt: what is there, an operator before us made.
+        """
+        await self._create(training_job(blueprint, start))
+        if blueprint.spec.training.distributed is None:
+            return
+        made = await self._kube.get("Job", blueprint.model.namespace, start.job_name)
+        if made is None or HAS_WORKERS not in made["metadata"]["labels"]:
+            return
+        lifetime = parse_duration(blueprint.spec.training.timeout)
+        certificate = shared_certificate(start.job_name, self._clock(), lifetime)
+        uid = made["metadata"]["uid"]
+        for body in crew_objects(blueprint, start.job_name, uid, certificate):
+            await self._create(body)
+
+    async def _create(self, body: Body) -> None:
+        try:
+            await self._kube.create(body)
+            metrics.WRITES.labels(body["kind"], "create").inc()
+        except AlreadyExistsError:
+            return
 
     async def _tell(self, model: Model, plan: Plan, now: datetime) -> None:
         """Also after an action that failed: the next pass does not say it again."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from housing_core.tasks import ServingHealth, TrainingOutcome
 from housing_operator.observation import JobState, PodState, TrackState
-from housing_operator.resources.labels import COMPONENT, TRACK, VERSION
+from housing_operator.resources.labels import COMPONENT, HAS_WORKERS, TRACK, VERSION
 from housing_operator.resources.ownership import is_owned_by
 
 Body = Mapping[str, Any]
@@ -22,7 +22,10 @@ _HARMLESS_WAITING = frozenset({"ContainerCreating", "PodInitializing"})
 
 
 def job_state(
-    job: Body, pods: Sequence[Body], warnings: Mapping[str, str] = NOTHING_SAID
+    job: Body,
+    pods: Sequence[Body],
+    warnings: Mapping[str, str] = NOTHING_SAID,
+    jobs: Sequence[Body] = (),
 ) -> JobState:
     """A training Job with what its pods left.
 
@@ -30,6 +33,7 @@ def job_state(
         job: the Job.
         pods: of the namespace; those of other Jobs are passed over.
         warnings: by the name of a Job or pod, the newest Warning about it among the Events.
+        jobs: of the namespace, with those of workers.
 
     """
     own = [pod for pod in pods if is_owned_by(pod, job["metadata"]["uid"])]
@@ -59,6 +63,12 @@ def job_state(
         reason=condition.get("reason", "") if condition else "",
         message=told or (condition.get("message", "") if condition else ""),
         outcome=outcome,
+        expects_workers=HAS_WORKERS in job["metadata"].get("labels", {}),
+        has_workers=any(
+            is_owned_by(other, job["metadata"]["uid"])
+            and "deletionTimestamp" not in other["metadata"]
+            for other in jobs
+        ),
     )
 
 

@@ -283,10 +283,14 @@ def test_the_operator_writes_status_and_never_the_rest(operator: User, monitor: 
     refusal(lambda: operator.patch("izmir", {"metadata": {"finalizers": ["example.com/stay"]}}))
 
 
-@pytest.mark.parametrize("verb", ["get", "list", "watch", "create", "patch"])
-def test_the_operator_has_nothing_to_do_with_secrets(operator: User, verb: str) -> None:
+@pytest.mark.parametrize("verb", ["get", "list", "watch", "patch", "update", "delete"])
+def test_the_operator_reads_and_changes_no_secret(operator: User, verb: str) -> None:
     assert not operator.may(verb, "secrets", namespace="*")
     assert not operator.may(verb, "secrets")
+
+
+def test_the_operator_makes_the_certificates_of_trainings(operator: User) -> None:
+    assert operator.may("create", "secrets", namespace="*")
 
 
 def test_the_operator_grants_no_more_than_it_holds(operator: User, monitor: User) -> None:
@@ -367,6 +371,6 @@ def test_rules_name_groups_resources_and_verbs_one_by_one(values: Manifest) -> N
     assert roles
     for rule in (rule for one in roles for rule in one["rules"]):
         assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
-        assert "secrets" not in rule["resources"]
+        assert "secrets" not in rule["resources"] or rule["verbs"] == ["create"]
         assert not {"bind", "escalate", "impersonate"} & set(rule["verbs"])
         assert "nonResourceURLs" not in rule

@@ -7,6 +7,8 @@ import json
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.class_weight import compute_class_weight
 
 from housing_core.api.spec import Forest
+from housing_training.crew import ALONE, Crew
 from housing_training.target import Classes
 
 DENSE_LIMIT_BYTES = 1 << 30
@@ -63,6 +66,42 @@ def steps(trees: int, done: int, every: int) -> list[int]:
     return [*range(done + every, trees, every), trees] if done < trees else []
 
 
+@dataclass(frozen=True)
+class Ground:
+    """What every tree of a forest grows from.
+
+    Attributes:
+        settings: of RandomForestClassifier.
+        features: (rows, features), float32, in the layout that trees are grown from.
+        labels: (rows,) class of each row.
+
+    """
+
+    settings: dict[str, Any]
+    features: Features
+    labels: Classes
+
+
+def grow_trees(ground: Ground, span: tuple[int, int]) -> list[DecisionTreeClassifier]:
+    """The trees of a forest from one number to before another, the same wherever they are grown.
+
+    With `warm_start`, scikit-learn draws one seed per tree from `random_state` and first passes
+    over those of the trees that are there already; what these are makes no difference.
+    """
+    first, last = span
+    forest = RandomForestClassifier(
+        n_estimators=last,
+        warm_start=True,
+        # joblib heeds the container's CPU limit
+        n_jobs=-1 if last - first > 1 else 1,
+        **ground.settings,
+    )
+    forest.estimators_ = [None] * first
+    forest.fit(ground.features, ground.labels)
+    trees: list[DecisionTreeClassifier] = forest.estimators_[first:]
+    return trees
+
+
 def grow_forest(
     features: Features,
     labels: Classes,
@@ -73,11 +112,9 @@ def grow_forest(
     width: int | None = None,
     resumed: Sequence[DecisionTreeClassifier] = (),
     checkpoint: Callable[[int, list[DecisionTreeClassifier]], None] | None = None,
+    crew: Crew = ALONE,
 ) -> RandomForestClassifier:
-    """Grow a forest; the result is the same tree by tree wherever it was interrupted.
-
-    With `warm_start`, scikit-learn draws one seed per tree from `random_state` and first passes
-    over those of the trees that are there already.
+    """Grow a forest; the result is the same tree by tree wherever it was interrupted, and on whom.
 
     Args:
         features: (rows, features), float32.
@@ -89,40 +126,53 @@ def grow_forest(
             the number of features without it.
         resumed: the first trees, from checkpoints.
         checkpoint: called after each step with the number of trees so far and the new ones.
+        crew: grows the trees.
 
     """
+    ground = _ground(features, labels, settings, seed, width)
+    ends = steps(settings.trees, len(resumed), every)
+    starts = range(len(resumed), settings.trees) if crew.is_spread else [len(resumed), *ends][:-1]
+    spans = list(pairwise([*starts, settings.trees]))
+    trees, kept = list(resumed), len(resumed)
+    for new in crew.map(grow_trees, crew.share(ground), spans):
+        trees += new
+        if len(trees) in ends and checkpoint is not None:
+            checkpoint(len(trees), trees[kept:])
+            kept = len(trees)
+    forest = RandomForestClassifier(
+        n_estimators=len(trees), warm_start=True, n_jobs=-1, **ground.settings
+    )
+    forest.estimators_ = trees
+    with warnings.catch_warnings():
+        # "does not fit new trees": it is called to set classes_ and n_features_in_.
+        warnings.filterwarnings("ignore", message="Warm-start fitting without")
+        return forest.fit(ground.features, labels)
+
+
+def _ground(
+    features: Features, labels: Classes, settings: Forest, seed: int, width: int | None
+) -> Ground:
     classes = np.unique(labels)
     weights = None
     if settings.class_weight == "Balanced":
         balanced = compute_class_weight("balanced", classes=classes, y=labels)
         weights = dict(zip(classes.tolist(), balanced.tolist(), strict=True))
     rows, columns = features.shape
-    forest = RandomForestClassifier(
-        n_estimators=max(1, len(resumed)),
-        max_depth=settings.max_depth,
-        min_samples_leaf=settings.min_samples_leaf,
-        max_features=settings.max_features or features_per_split(width or columns, columns),
-        class_weight=weights,
-        random_state=seed,
-        warm_start=True,
-        n_jobs=-1,  # joblib heeds the container's CPU limit
-    )
     prepared = features
     if not isinstance(features, np.ndarray):
         dense = 4 * rows * columns <= DENSE_LIMIT_BYTES
         prepared = features.toarray() if dense else features.tocsc()
-    if resumed:
-        forest.estimators_ = list(resumed)
-        with warnings.catch_warnings():
-            # "does not fit new trees": it is called to set classes_ and n_features_in_.
-            warnings.filterwarnings("ignore", message="Warm-start fitting without")
-            forest.fit(prepared, labels)
-    for trees in steps(settings.trees, len(resumed), every):
-        before = len(forest.estimators_) if hasattr(forest, "estimators_") else 0
-        forest.set_params(n_estimators=trees).fit(prepared, labels)
-        if checkpoint is not None:
-            checkpoint(trees, forest.estimators_[before:])
-    return forest
+    return Ground(
+        {
+            "max_depth": settings.max_depth,
+            "min_samples_leaf": settings.min_samples_leaf,
+            "max_features": settings.max_features or features_per_split(width or columns, columns),
+            "class_weight": weights,
+            "random_state": seed,
+        },
+        prepared,
+        labels,
+    )
 
 
 def class_probabilities(

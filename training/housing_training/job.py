@@ -6,7 +6,8 @@ import io
 import json
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from housing_core.storage import DATASET_SUFFIXES, DataFile, fingerprint, list_f
 from housing_core.tasks import TrainingOutcome, TrainingTask
 from housing_core.times import format_time
 from housing_training.bundling import golden_rows
+from housing_training.crew import ALONE, Crew
 from housing_training.evaluation import BASELINE_NAME, metrics
 from housing_training.figures import evaluation_files
 from housing_training.inspection import permutation_importance
@@ -91,6 +93,24 @@ class TrainingJob:
             f"attempt {task.attempt} of training {task.key} in run {run.run_id}",
             trigger=task.trigger,
         )
+        with self._crew() as crew:
+            return self._train_with(crew, run)
+
+    @contextmanager
+    def _crew(self) -> Iterator[Crew]:
+        """Whoever does the work; where that cannot be several pods it is this process."""
+        crewing, distributed = self.task.crewing, self.task.training.distributed
+        if crewing is None or distributed is None:
+            yield ALONE
+            return
+        # Dask takes a second to import, and most trainings have one pod.
+        from housing_training.dask_crew import DaskCrew  # noqa: PLC0415 - see above
+
+        with DaskCrew(crewing, distributed.workers, self.progress.say) as crew:
+            yield crew
+
+    def _train_with(self, crew: Crew, run: TrainingRun) -> TrainingOutcome:
+        task = self.task
         with self.progress.stage("read"):
             files = self._files(run)
             rows = prepare_rows(files, task.dataset, task.training.holdout_fraction, self.progress)
@@ -111,6 +131,7 @@ class TrainingJob:
                 production=production,
                 new_rows=new_rows,
                 folder=Path(temporary),
+                crew=crew,
             )
         return self._outcome("Registered", self.progress.messages[-1], version)
 
@@ -143,6 +164,7 @@ class TrainingJob:
         production: Production,
         new_rows: int,
         folder: Path,
+        crew: Crew,
     ) -> RegisteredVersion:
         task, spec, progress = self.task, self.task.training, self.progress
         with progress.stage("encode"):
@@ -156,7 +178,7 @@ class TrainingJob:
             )
         self._pin(run, files)
         warnings = self._warnings(prepared)
-        learning = ResumableLearning(run, prepared, spec, progress)
+        learning = ResumableLearning(run, prepared, spec, progress, crew)
         with progress.stage("select"):
             recipe = learning.choose_recipe()
         if spec.search is not None:

@@ -10,6 +10,7 @@ from housing_core.api.spec import Forest, Training
 from housing_core.bundle import RecipeResult
 from housing_training import checkpoints
 from housing_training.candidates import CANDIDATES
+from housing_training.crew import Crew
 from housing_training.forest import Features, forest_digest, grow_forest
 from housing_training.learning import Prepared
 from housing_training.models import Model
@@ -29,7 +30,12 @@ class ResumableLearning:
     """From the prepared rows to a fitted model, for one attempt."""
 
     def __init__(
-        self, run: TrainingRun, prepared: Prepared, training: Training, progress: Progress
+        self,
+        run: TrainingRun,
+        prepared: Prepared,
+        training: Training,
+        progress: Progress,
+        crew: Crew,
     ) -> None:
         """Nothing is done yet.
 
@@ -38,9 +44,11 @@ class ResumableLearning:
             prepared: the rows.
             training: of the spec.
             progress: is told how it goes.
+            crew: does the work of search and forest.
 
         """
         self.run, self.prepared, self.training, self.progress = run, prepared, training, progress
+        self.crew = crew
 
     def choose_recipe(self) -> RecipeResult:
         """What the recipe makes of this data; an earlier attempt may have found out already."""
@@ -77,6 +85,7 @@ class ResumableLearning:
             chosen,
             SearchStore(self.run, chosen.digest, self.progress.say),
             say=self.progress.say,
+            crew=self.crew,
         )
         self.run.upload(SEARCH_ARTIFACT, found.model_dump_json(indent=1).encode())
         return found
@@ -144,5 +153,6 @@ class ResumableLearning:
             width=width,
             resumed=resumed,
             checkpoint=checkpoint,
+            crew=self.crew,
         )
         return grown, len(resumed)

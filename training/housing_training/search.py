@@ -10,7 +10,7 @@ choice of the recipe; the holdout is not touched.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -24,6 +24,7 @@ from housing_core.api.base import parse_duration
 from housing_core.bundle import ModelKind, RecipeResult, SearchResult
 from housing_training.calibration import fit_calibration
 from housing_training.candidates import BOOSTING_SETTINGS, Encoded, Fitter, Part
+from housing_training.crew import ALONE, Crew
 from housing_training.features import Codes
 from housing_training.folds import make_folds, sample
 from housing_training.forest import Features
@@ -111,8 +112,9 @@ class Fold:
     features: Features
 
 
-def answer_fold(fitter: Fitter, name: ModelKind, fold: Fold) -> Answers:
+def answer_fold(fold: Fold, model: tuple[Fitter, ModelKind]) -> Answers:
     """(stages, held rows, classes) of a model that has learned the others."""
+    fitter, name = model
     return staged_answers(fitter.fit_encoded(name, fold.learned), fold.features)
 
 
@@ -148,6 +150,7 @@ def search(
     *,
     say: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
+    crew: Crew = ALONE,
 ) -> RecipeResult:
     """Try settings of the chosen model, and calibrate the winner.
 
@@ -158,9 +161,10 @@ def search(
         store: where the trials are kept.
         say: is told how it goes.
         clock: seconds that only rise.
+        crew: fits the trials of a generation, side by side where it can.
 
     """
-    return _Search(fitter, part, chosen, store, say=say, clock=clock).run()
+    return _Search(fitter, part, chosen, store, say=say, clock=clock, crew=crew).run()
 
 
 class _Search:
@@ -173,7 +177,9 @@ class _Search:
         *,
         say: Callable[[str], None],
         clock: Callable[[], float],
+        crew: Crew,
     ) -> None:
+        self.crew = crew
         assert fitter.training.search is not None  # noqa: S101 - the caller has looked
         self.spec, self.seed = fitter.training.search, fitter.training.seed
         forest = fitter.training.forest
@@ -195,6 +201,7 @@ class _Search:
         )
         self.splits = make_folds(self.part, FOLDS, self.seed)
         self.folds: dict[int, Fold] = {}
+        self.shared: dict[int, Any] = {}
         self.racers: dict[int, Racer] = {}
 
     @property
@@ -223,10 +230,11 @@ class _Search:
         self.racers |= {t.number: self._racer() for t in trials}
         running, pruned = list(trials), []
         for fold in range(FOLDS):
+            answers = self._answers([trial.user_attrs[SETTINGS] for trial in running], fold)
             for trial in running:
                 if self.is_over:
                     break
-                self._judge(self.racers[trial.number], trial.user_attrs[SETTINGS], fold)
+                self._keep(self.racers[trial.number], next(answers), fold)
                 trial.report(self._score(trial.number), fold)
             if self.is_over and fold < FOLDS - 1:
                 break
@@ -284,10 +292,15 @@ class _Search:
     def _racer(self) -> Racer:
         return Racer.of(self.name, len(self.part.labels), self.fitter.classes)
 
-    def _judge(self, racer: Racer, settings: Settings, number: int) -> None:
-        fold = self._fold(number)
-        fitter = self.fitter.with_settings(self.name, settings)
-        racer.keep(answer_fold(fitter, self.name, fold), self.part, fold.held)
+    def _answers(self, settings: Sequence[Settings], number: int) -> Iterator[Answers]:
+        """What models with each of the settings answer on a fold."""
+        if number not in self.shared:
+            self.shared[number] = self.crew.share(self._fold(number))
+        models = [(self.fitter.with_settings(self.name, each), self.name) for each in settings]
+        return self.crew.map(answer_fold, self.shared[number], models, fills_a_worker=True)
+
+    def _keep(self, racer: Racer, answers: Answers, number: int) -> None:
+        racer.keep(answers, self.part, self._fold(number).held)
 
     def _fold(self, number: int) -> Fold:
         if number not in self.folds:
@@ -358,5 +371,6 @@ class _Search:
         if racer is None:
             racer = self._racer()
             for number in range(FOLDS):
-                self._judge(racer, trial.user_attrs[SETTINGS], number)
+                (answers,) = self._answers([trial.user_attrs[SETTINGS]], number)
+                self._keep(racer, answers, number)
         return racer

@@ -248,6 +248,17 @@ class Search(ApiType):
     )
 
 
+class Distributed(ApiType):
+    """Training on several pods: Dask workers that help the Job's own pod."""
+
+    workers: int = Field(
+        ge=1,
+        le=64,
+        description="Pods that grow trees and judge settings besides the Job's own, each with the "
+        "resources of training. The data must fit the memory of each; the model is the same.",
+    )
+
+
 class Training(PodSettings):
     """How the model is trained: one Job."""
 
@@ -257,7 +268,6 @@ class Training(PodSettings):
                 "!has(self.search) || duration(self.search.timeout) < duration(self.timeout)",
                 "search.timeout must be shorter than timeout: the final fit comes after the search",
             ),
-            _not_available("distributed", "leave it out; one pod trains"),
         )
     }
 
@@ -310,8 +320,10 @@ class Training(PodSettings):
         "and features of a forest; learning rate, leaves, features and l2 of boosting. Its own "
         "settings are used when left out.",
     )
-    distributed: dict[str, Any] | None = Field(
-        default=None, description="Training on several pods: not available in this version."
+    distributed: Distributed | None = Field(
+        default=None,
+        description="Share the work with further pods; the Job's own pod does all of it when left "
+        "out.",
     )
 
     def relevant(self) -> dict[str, Any]:

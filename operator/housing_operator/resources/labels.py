@@ -16,6 +16,9 @@ VERSION = f"{GROUP}/version"
 ONE_NODE = f"{GROUP}/one-node"
 """On pods that mount a claim which only one node can mount at a time; its value is the model."""
 
+HAS_WORKERS = f"{GROUP}/has-workers"
+"""On the Job of a training that was started to work with others."""
+
 MANAGED = f"{MANAGED_BY}={OPERATOR}"
 """Selects everything that the operator owns, of all models."""
 

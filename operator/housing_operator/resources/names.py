@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Literal
 
 Track = Literal["production", "staging"]
-Component = Literal["training", "serving", "monitoring"]
+Component = Literal["training", "training-worker", "serving", "monitoring"]
 
 TRACKS: tuple[Track, ...] = ("production", "staging")
 COMPONENTS: tuple[Component, ...] = ("training", "serving", "monitoring")
+"""Those that every model has."""
 
 SERVING_PORT = 8080
 
@@ -20,6 +21,11 @@ SERVING_PORT = 8080
 def training_job_name(model: str, key: str, attempt: int) -> str:
     """Name of the Job of one attempt: creating it twice is creating it once."""
     return f"{model}-train-{key[:8]}-{attempt}"
+
+
+def worker_job_name(job: str) -> str:
+    """Name of the Job with the workers of a training's Job."""
+    return f"{job}-w"
 
 
 def track_name(model: str, track: Track) -> str:

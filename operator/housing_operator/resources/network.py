@@ -32,9 +32,16 @@ API_SERVER_PORTS = (443, 6443)
 
 
 def network_policies(blueprint: Blueprint) -> list[dict[str, Any]]:
-    """One policy for each component."""
+    """One policy for each component, and one for workers where a training has any."""
     name = blueprint.name
     predict = {"ports": [{"protocol": "TCP", "port": SERVING_PORT}]}
+    crew = _crew(blueprint)
+    ingress: dict[Component, list[dict[str, Any]]] = {"serving": [predict]}
+    egress = {component: _egress(blueprint, component) for component in COMPONENTS}
+    if crew:
+        ingress |= {"training": [{"from": crew}], "training-worker": [{"from": crew}]}
+        egress["training"] = [*egress["training"], {"to": crew}]
+        egress["training-worker"] = [DNS, {"to": crew}]
     return [
         {
             "apiVersion": "networking.k8s.io/v1",
@@ -46,12 +53,20 @@ def network_policies(blueprint: Blueprint) -> list[dict[str, Any]]:
             "spec": {
                 "podSelector": {"matchLabels": selector(name, component)},
                 "policyTypes": ["Ingress", "Egress"],
-                "ingress": [predict] if component == "serving" else [],
-                "egress": _egress(blueprint, component),
+                "ingress": ingress.get(component, []),
+                "egress": rules,
             },
         }
-        for component in COMPONENTS
+        for component, rules in egress.items()
     ]
+
+
+def _crew(blueprint: Blueprint) -> list[dict[str, Any]]:
+    """The pods that share a training; which training a pod is of, its certificate says."""
+    if blueprint.spec.training.distributed is None:
+        return []
+    pods = (selector(blueprint.name, component) for component in ("training", "training-worker"))
+    return [{"podSelector": {"matchLabels": marks}} for marks in pods]
 
 
 def _egress(blueprint: Blueprint, component: Component) -> list[dict[str, Any]]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from housing_core.api.base import parse_duration
-from housing_core.tasks import INVALID_DATA_EXIT_CODE
+from housing_core.tasks import INVALID_DATA_EXIT_CODE, Crewing
 from housing_operator.actions import StartTraining
 from housing_operator.resources.blueprint import Blueprint
-from housing_operator.resources.labels import labels
+from housing_operator.resources.labels import HAS_WORKERS, labels
 from housing_operator.resources.ownership import owned
 from housing_operator.resources.pods import Program, claims_of, pod_template
 
@@ -20,21 +20,39 @@ RESOURCES = {
     "limits": {"memory": "4Gi"},
 }
 
+DISRUPTIONS_DO_NOT_COUNT = {
+    "action": "Ignore",
+    "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+}
+"""A drained node or an eviction says nothing about the training."""
+
+TLS_FOLDER = "/mnt/tls"
+
+
+def tls_volume(secret: str) -> tuple[dict[str, Any], str]:
+    """The certificate of a training on several pods, and where its pods have it."""
+    return {"name": "tls", "secret": {"secretName": secret, "defaultMode": 0o440}}, TLS_FOLDER
+
 
 def training_job(blueprint: Blueprint, start: StartTraining) -> dict[str, Any]:
     """The Job that a plan asks for: its plumbing is the spec's, what it trains the action's."""
-    spec = blueprint.spec
+    spec, task = blueprint.spec, start.task
+    if task.training.distributed is not None:
+        task = task.model_copy(update={"crewing": Crewing(tls_folder=TLS_FOLDER)})
     program = Program(
         component="training",
         image=blueprint.settings.training_image,
-        task=start.task.to_environment(),
+        task=task.to_environment(),
         default_resources=RESOURCES,
         secret=blueprint.dataset_secret,
         claims=claims_of(blueprint, spec.dataset.uri, read_only=True),
+        volumes=[tls_volume(start.job_name)] if task.crewing else (),
         container={"terminationMessagePolicy": "File"},
         pod={"restartPolicy": "Never"},
     )
     marks = labels(blueprint.name, "training")
+    if task.crewing:
+        marks[HAS_WORKERS] = "true"
     return owned(
         blueprint.model,
         {
@@ -55,11 +73,7 @@ def training_job(blueprint: Blueprint, start: StartTraining) -> dict[str, Any]:
                                 "values": [INVALID_DATA_EXIT_CODE],
                             },
                         },
-                        # A drained node or an eviction says nothing about the training.
-                        {
-                            "action": "Ignore",
-                            "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
-                        },
+                        DISRUPTIONS_DO_NOT_COUNT,
                     ]
                 },
                 "template": pod_template(blueprint, program, spec.training),

@@ -3,13 +3,16 @@
 import asyncio
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from housing_operator.certificates import shared_certificate
 from housing_operator.kube import Kube
 from housing_operator.resources.changes import changes
 from housing_operator.resources.children import children
 from housing_operator.resources.training_job import training_job
+from housing_operator.resources.workers import crew_objects
 from tests.unit.operator.blueprints import blueprint, pod_of, serving, start
 
 FULL = {
@@ -43,7 +46,7 @@ SPECS = {
             "target": {"column": "Fiyat $(HOME)"},
             "credentials": {"secretRef": {"name": "aws"}},
         },
-        "training": FULL,
+        "training": {**FULL, "distributed": {"workers": 2}},
         "monitoring": FULL,
         "serving": {
             "production": {**FULL, "replicas": 3},
@@ -74,8 +77,18 @@ def built(request, cluster, namespace):
     return replace(of, model=replace(of.model, namespace=namespace, uid=uid))
 
 
+def training(of):
+    """A training's Job, and what it has besides when it works with others."""
+    begun = start(of)
+    bodies = [training_job(of, begun)]
+    if of.spec.training.distributed:
+        pair = shared_certificate("test", datetime.now(UTC), timedelta(hours=1))
+        bodies += crew_objects(of, begun.job_name, "job-uid", pair)
+    return bodies
+
+
 def test_every_object_is_taken_without_an_unknown_field(cluster, built):
-    for body in [*children(built, serving()), training_job(built, start(built))]:
+    for body in [*children(built, serving()), *training(built)]:
         cluster.kubectl(
             *("create", "--dry-run=server", "--validate=strict", "-f", "-"), stdin=json.dumps(body)
         )
@@ -85,7 +98,7 @@ def test_every_pod_passes_the_restricted_level(cluster, built, namespace):
     bodies = children(built, serving())
     for account in (body for body in bodies if body["kind"] == "ServiceAccount"):
         cluster.apply(account)
-    for body in [*bodies, training_job(built, start(built))]:
+    for body in [*bodies, *training(built)]:
         if body["kind"] not in ("Job", "CronJob", "Deployment"):
             continue
         template = pod_of(body)

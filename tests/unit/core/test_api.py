@@ -61,6 +61,7 @@ def test_what_the_spec_leaves_out_is_as_the_seed_says() -> None:
         {"training": {"nodeSelector": {"disk": "ssd"}, "serviceAccountName": "trainer"}},
         {"training": {"checkpoint": {"everyTrees": 5}}},
         {"training": {"recipe": "auto"}},
+        {"training": {"distributed": {"workers": 3}}},
         {"serving": {"production": {"replicas": 5}}},
         {"monitoring": {"minSamples": 10, "thresholds": {"psi": 0.5}}},
         {"retraining": {"onDrift": False}},

@@ -7,11 +7,13 @@ from housing_core.api.spec import Dataset, Target, Thresholds, Training
 from housing_core.tasks import (
     ENVIRONMENT_VARIABLE,
     TERMINATION_MESSAGE_LIMIT,
+    Crewing,
     MonitoringTask,
     ServingTask,
     TaskError,
     TrainingOutcome,
     TrainingTask,
+    WorkerTask,
 )
 
 DATASET = Dataset(uri="pvc://listings/istanbul", target=Target(column="Fiyat"))
@@ -27,6 +29,13 @@ TASKS: list[Any] = [
         training=Training(),
         needs_new_rows=True,
         production_version="3",
+        crewing=Crewing(tls_folder="/mnt/tls"),
+    ),
+    WorkerTask(
+        namespace="homes",
+        name="istanbul",
+        scheduler="tls://istanbul-train-0123abcd-2:8786",
+        tls_folder="/mnt/tls",
     ),
     ServingTask(
         namespace="homes",

@@ -168,9 +168,9 @@ def test_hopeless_settings_are_given_up_after_a_fold(
 ) -> None:
     answer = searching.answer_fold
 
-    def poor_when_deep(fitter: Any, name: ModelKind, fold: Any) -> Any:
-        answers = answer(fitter, name, fold)
-        return answers if fitter.training.forest.max_depth == 3 else np.zeros_like(answers)
+    def poor_when_deep(fold: Any, model: tuple[Any, ModelKind]) -> Any:
+        answers = answer(fold, model)
+        return answers if model[0].training.forest.max_depth == 3 else np.zeros_like(answers)
 
     monkeypatch.setattr(searching, "answer_fold", poor_when_deep)
     monkeypatch.setattr(

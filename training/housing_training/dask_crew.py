@@ -1,0 +1,210 @@
+"""A training on several pods, by Dask: the scheduler and a first worker live in the Job's own pod.
+
+So there is always a worker, and one that holds the data: other pods may come late, be killed in
+the middle or never come, and the training only takes longer. Importing this imports Dask.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import Any, Self, TypeVar
+from weakref import finalize
+
+import dask
+import joblib
+
+from housing_core.tasks import Crewing
+
+dask.config.set(
+    {
+        # A training whose pods are killed again and again still has its own.
+        "distributed.scheduler.allowed-failures": 1_000,
+        # A task that nobody can do is an error, and no reason to wait for ever.
+        "distributed.scheduler.no-workers-timeout": "2m",
+        # How long a worker may be silent, on a connection that nothing has closed.
+        "distributed.scheduler.worker-ttl": "2m",
+        # What was sent to a worker is needed there again.
+        "distributed.scheduler.active-memory-manager.start": False,
+        "distributed.worker.profile.enabled": False,
+        # Dask's own handlers would write lines that are no JSON.
+        "logging": {"version": 1, "incremental": True},
+    }
+)
+from distributed import Client, Future, Scheduler, SpecCluster, Worker  # noqa: E402 - see above
+from distributed.security import Security  # noqa: E402 - see above
+
+logging.getLogger("distributed").setLevel(logging.WARNING)
+
+OWN = "job"
+"""Name of the worker in the Job's own pod."""
+
+WHOLE = "whole-worker"
+"""Of which each worker has one: a call that fills a worker takes it."""
+
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
+
+_held: dict[str, Any] = {}
+
+
+def security(folder: Path) -> Security:
+    """Both sides show the one certificate that they trust: who has its key belongs to the training."""
+    certificate, key = str(folder / "tls.crt"), str(folder / "tls.key")
+    return Security(
+        require_encryption=True,
+        tls_ca_file=certificate,
+        **{
+            f"tls_{role}_{part}": path
+            for role in ("scheduler", "worker", "client")
+            for part, path in (("cert", certificate), ("key", key))
+        },
+    )
+
+
+def _worker_options(tls: Security) -> dict[str, Any]:
+    return {
+        "nthreads": joblib.cpu_count(),  # heeds the container's CPU limit
+        "resources": {WHOLE: 1},
+        "security": tls,
+        "protocol": "tls://",
+        "dashboard": False,
+        # The kernel ends a pod that is too large; Dask would stop working long before.
+        "memory_limit": None,
+    }
+
+
+def worker_of(scheduler: str, tls_folder: Path, seconds: float, folder: Path) -> Worker:
+    """A worker, to be awaited; that fails with TimeoutError when it has found no scheduler.
+
+    Args:
+        scheduler: address of the training.
+        tls_folder: see `Crewing`.
+        seconds: how long to look for it.
+        folder: for temporary files.
+
+    """
+    options = _worker_options(security(tls_folder))
+    return Worker(scheduler, death_timeout=seconds, local_directory=str(folder), **options)
+
+
+class DaskCrew:
+    """Implements `crew.Crew` on a Dask cluster that other pods join and leave as they like."""
+
+    is_spread = True
+
+    def __init__(self, crewing: Crewing, workers: int, say: Callable[[str], None]) -> None:
+        """Listen for workers, and be one.
+
+        Args:
+            crewing: where.
+            workers: other pods that may be expected.
+            say: is told how many are there.
+
+        Raises:
+            OSError: when certificate or port cannot be had.
+
+        """
+        tls = security(Path(crewing.tls_folder))
+        self._workers, self._say, self._said = workers, say, -1
+        self._cluster = SpecCluster(
+            scheduler={
+                "cls": Scheduler,
+                "options": {
+                    "protocol": "tls://",
+                    "port": crewing.port,
+                    "security": tls,
+                    "dashboard": False,
+                },
+            },
+            workers={OWN: {"cls": Worker, "options": {"name": OWN, **_worker_options(tls)}}},
+            security=tls,
+            silence_logs=False,
+        )
+        self._client = Client(self._cluster, set_as_default=False)
+        self._own = self._cluster.workers[OWN].address
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+        self._cluster.close()
+
+    @property
+    def _threads(self) -> dict[str, int]:
+        """Address of each worker that is there → its threads."""
+        return {
+            worker.address: worker.nthreads
+            for worker in list(self._cluster.scheduler.workers.values())
+        }
+
+    def share(self, value: Any) -> Future:
+        """See `Crew`; the value is not copied in this process."""
+        name = uuid.uuid4().hex
+        _held[name] = value
+        future = self._client.submit(_take, name, workers=[self._own], key=f"share-{name}")
+        finalize(future, _held.pop, name, None)
+        return future
+
+    def map(
+        self,
+        function: Callable[[Any, Argument], Result],
+        shared: Any,
+        arguments: Sequence[Argument],
+        *,
+        fills_a_worker: bool = False,
+    ) -> Iterator[Result]:
+        """See `Crew`; all calls begin at once, and are given up when nobody asks for their results."""
+        options: list[dict[str, Any]] = [{} for _ in arguments]
+        # Dask spreads many calls evenly; few it would send to where the shared value is.
+        threads = self._threads
+        if fills_a_worker or len(arguments) <= 2 * sum(threads.values()):
+            places = cycle(sorted(threads) if fills_a_worker else _places(threads))
+            for option, place in zip(options, places, strict=False):
+                option |= {"workers": [place], "allow_other_workers": True}
+        if fills_a_worker:
+            for option in options:
+                option["resources"] = {WHOLE: 1}
+        group = f"{function.__name__}-{uuid.uuid4().hex}"
+        futures = [
+            self._client.submit(function, shared, argument, key=(group, number), **option)
+            for number, (argument, option) in enumerate(zip(arguments, options, strict=True))
+        ]
+        try:
+            for future in futures:
+                self._tell()
+                yield future.result()
+        finally:
+            self._client.cancel(futures)
+
+    def _tell(self) -> None:
+        """Say how many pods there are, whenever that has changed."""
+        threads = self._threads
+        if len(threads) == self._said:
+            return
+        self._said = len(threads)
+        self._say(
+            f"{len(threads) - 1} of {self._workers} workers are there: the training goes on with "
+            f"them and its own pod, {sum(threads.values())} threads"
+            if len(threads) > 1
+            else f"none of {self._workers} workers is there: the training goes on in its own pod"
+        )
+
+
+def _take(name: str) -> Any:
+    """What `share` holds; runs in the process that holds it."""
+    return _held[name]
+
+
+def _places(threads: dict[str, int]) -> list[str]:
+    """Each worker once for each of its threads, the workers by turns."""
+    return [
+        address
+        for turn in range(max(threads.values()))
+        for address in sorted(threads)
+        if turn < threads[address]
+    ]
