@@ -118,6 +118,10 @@ bench-serving-prepare: setup wrk ## What bench-serving makes first: models, and 
 bench-monitoring: setup ## False alarms, power, speed and memory of monitoring; goes on where it stopped (PARTS="speed run").
 	@$(BIN)/python -m tests.bench.monitoring $(PARTS)
 
+.PHONY: bench-distributed
+bench-distributed: setup ## Trees and trials shared with workers; writes docs/results/distributed.md, in about ten minutes.
+	@$(BIN)/python -m tests.bench.distributed
+
 .PHONY: wrk
 wrk:
 	@command -v wrk >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install --yes --quiet -o DPkg::Lock::Timeout=300 wrk; } \

@@ -69,6 +69,9 @@ class _Task(BaseModel):
             raise TaskError(f"{ENVIRONMENT_VARIABLE} is not a {cls.__name__}: {error}") from error
 
 
+ADDRESS_VARIABLE = "HOUSING_POD_ADDRESS"
+"""Of the pods of a training on several: where the others reach this one."""
+
 SCHEDULER_PORT = 8786
 """Where a training on several pods listens for its workers."""
 

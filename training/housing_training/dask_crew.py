@@ -7,6 +7,7 @@ the middle or never come, and the training only takes longer. Importing this imp
 from __future__ import annotations
 
 import logging
+import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
@@ -17,7 +18,7 @@ from weakref import finalize
 import dask
 import joblib
 
-from housing_core.tasks import Crewing
+from housing_core.tasks import ADDRESS_VARIABLE, Crewing
 
 dask.config.set(
     {
@@ -30,6 +31,9 @@ dask.config.set(
         # What was sent to a worker is needed there again.
         "distributed.scheduler.active-memory-manager.start": False,
         "distributed.worker.profile.enabled": False,
+        # Its web servers answer nothing: they ask nobody for a certificate.
+        "distributed.scheduler.http.routes": [],
+        "distributed.worker.http.routes": [],
         # Dask's own handlers would write lines that are no JSON.
         "logging": {"version": 1, "incremental": True},
     }
@@ -65,13 +69,22 @@ def security(folder: Path) -> Security:
     )
 
 
-def _worker_options(tls: Security) -> dict[str, Any]:
+def _server_options(tls: Security) -> dict[str, Any]:
     return {
-        "nthreads": joblib.cpu_count(),  # heeds the container's CPU limit
-        "resources": {WHOLE: 1},
         "security": tls,
         "protocol": "tls://",
+        # Dask's own guess, where there is no pod.
+        "host": os.environ.get(ADDRESS_VARIABLE),
         "dashboard": False,
+        "dashboard_address": "127.0.0.1:0",
+    }
+
+
+def _worker_options(tls: Security) -> dict[str, Any]:
+    return {
+        **_server_options(tls),
+        "nthreads": joblib.cpu_count(),  # heeds the container's CPU limit
+        "resources": {WHOLE: 1},
         # The kernel ends a pod that is too large; Dask would stop working long before.
         "memory_limit": None,
     }
@@ -113,12 +126,7 @@ class DaskCrew:
         self._cluster = SpecCluster(
             scheduler={
                 "cls": Scheduler,
-                "options": {
-                    "protocol": "tls://",
-                    "port": crewing.port,
-                    "security": tls,
-                    "dashboard": False,
-                },
+                "options": {"port": crewing.port, **_server_options(tls)},
             },
             workers={OWN: {"cls": Worker, "options": {"name": OWN, **_worker_options(tls)}}},
             security=tls,

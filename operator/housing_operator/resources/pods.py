@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from housing_core.api import PodSettings
-from housing_core.tasks import ENVIRONMENT_VARIABLE
+from housing_core.tasks import ADDRESS_VARIABLE, ENVIRONMENT_VARIABLE
 from housing_operator.resources.blueprint import Blueprint
 from housing_operator.resources.labels import ONE_NODE, labels, selector
 from housing_operator.resources.names import Component, Track, component_name
@@ -70,6 +70,7 @@ class Program:
         image: its image.
         task: for `HOUSING_TASK`.
         token: whether a token of the API server is mounted.
+        own_address: whether the program is told the pod's address.
         secret: whose keys become environment variables.
         volumes: besides /tmp and the claims: volume and where it is mounted.
         annotations: of the pod, besides the user's.
@@ -84,6 +85,7 @@ class Program:
     default_resources: dict[str, Any]
     track: Track | None = None
     token: bool = False
+    own_address: bool = False
     secret: str | None = None
     claims: Sequence[Claim] = ()
     volumes: Sequence[tuple[dict[str, Any], str]] = ()
@@ -170,7 +172,12 @@ def _environment(program: Program, given: dict[str, Any], mlflow: str) -> list[d
         ENVIRONMENT_VARIABLE: program.task,
     }
     # The kubelet reads $(NAME) as a reference and $$ as a dollar sign: a column may be called so.
-    variables = {n: {"name": n, "value": value.replace("$", "$$")} for n, value in own.items()}
+    variables: dict[str, dict[str, Any]] = {
+        name: {"name": name, "value": value.replace("$", "$$")} for name, value in own.items()
+    }
+    if program.own_address:
+        source = {"fieldRef": {"fieldPath": "status.podIP"}}
+        variables[ADDRESS_VARIABLE] = {"name": ADDRESS_VARIABLE, "valueFrom": source}
     variables |= {variable["name"]: variable for variable in given.get("env", [])}
     return list(variables.values())
 

@@ -46,6 +46,7 @@ def training_job(blueprint: Blueprint, start: StartTraining) -> dict[str, Any]:
         default_resources=RESOURCES,
         secret=blueprint.dataset_secret,
         claims=claims_of(blueprint, spec.dataset.uri, read_only=True),
+        own_address=task.crewing is not None,
         volumes=[tls_volume(start.job_name)] if task.crewing else (),
         container={"terminationMessagePolicy": "File"},
         pod={"restartPolicy": "Never"},

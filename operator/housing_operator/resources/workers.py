@@ -99,6 +99,7 @@ def _worker_job(blueprint: Blueprint, job_name: str) -> dict[str, Any]:
         image=blueprint.settings.training_image,
         task=task.to_environment(),
         default_resources=RESOURCES,
+        own_address=True,
         volumes=[tls_volume(job_name)],
         container={"command": ["python3", "-m", "housing_training.worker"]},
         pod={

@@ -14,12 +14,12 @@ from housing_core.registry import Registry
 from housing_training.crew import ALONE, Crew
 from housing_training.dask_crew import DaskCrew
 from housing_training.forest import grow_forest
-from housing_training.search import Kept, search
+from housing_training.search import search
 from housing_training.worker import NO_TRAINING_EXIT_CODE
 from tests.integration.training.conftest import Train
 from tests.integration.training.program import Program, task
-from tests.integration.training.workers import new_crewing, workers
 from tests.mlflow_server import MlflowServer
+from tests.training_workers import NoStore, new_crewing, workers
 from tests.unit.training.prepared import prepared_listings
 
 TREES = 100
@@ -131,19 +131,6 @@ def test_who_has_not_the_trainings_key_is_no_worker(tmp_path: Path) -> None:
     assert [message.partition(":")[0] for message in said] == ["none of 1 workers is there"]
 
 
-class Nowhere:
-    """A search's store that keeps nothing."""
-
-    def load(self) -> Kept:
-        return Kept()
-
-    def save(self, kept: Kept) -> None:
-        pass
-
-    def record(self, trials: Any) -> None:
-        pass
-
-
 @pytest.mark.parametrize(("model", "trials"), [("EncodedForest", 6), ("EncodedBoosting", 2)])
 def test_a_search_on_workers_finds_what_it_finds_alone(
     model: Any, trials: int, tmp_path: Path
@@ -158,7 +145,7 @@ def test_a_search_on_workers_finds_what_it_finds_alone(
             prepared.fitter(spec),
             prepared.training,
             RecipeResult(recipe="auto", model=model, digest="d"),
-            Nowhere(),
+            NoStore(),
             say=lambda _: None,
             crew=crew,
         ).model_dump()

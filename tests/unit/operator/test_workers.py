@@ -54,6 +54,7 @@ def job(of=None):
 
 def test_a_training_of_one_pod_has_nothing_of_it():
     body = job(blueprint())
+    assert "HOUSING_POD_ADDRESS" not in environment_of(body)
     assert HAS_WORKERS not in body["metadata"]["labels"]
     assert "tls" not in [volume["name"] for volume in pod_of(body)["spec"]["volumes"]]
     assert TrainingTask.model_validate_json(environment_of(body)["HOUSING_TASK"]).crewing is None
@@ -75,11 +76,13 @@ def test_the_training_listens_where_its_workers_look_for_it():
 
 
 @pytest.mark.parametrize("body", [job(), workers()], ids=["training", "worker"])
-def test_both_sides_have_the_certificate_that_others_cannot_read(body):
+def test_both_sides_have_the_certificate_and_know_their_address(body):
     (volume,) = [v for v in pod_of(body)["spec"]["volumes"] if v["name"] == "tls"]
     assert volume["secret"] == {"secretName": NAME, "defaultMode": 0o440}
     (mount,) = [m for m in container_of(body)["volumeMounts"] if m["name"] == "tls"]
     assert mount["mountPath"] == "/mnt/tls"
+    address = environment_of(body)["HOUSING_POD_ADDRESS"]
+    assert address == {"fieldRef": {"fieldPath": "status.podIP"}}
     assert '"tls_folder":"/mnt/tls"' in environment_of(body)["HOUSING_TASK"]
 
 

@@ -6,18 +6,25 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from optuna.trial import FrozenTrial
+
 from housing_core.tasks import Crewing, WorkerTask
 from housing_operator.certificates import shared_certificate
+from housing_training.search import Kept
 from tests.mlflow_server import free_port
+
+ROOT = Path(__file__).parents[1]
 
 PROGRAM = """
 import asyncio, sys
 from housing_core import logs
+from optuna.trial import FrozenTrial
+
 from housing_core.tasks import WorkerTask
 from housing_training.worker import work
 logs.configure()
@@ -32,6 +39,19 @@ def new_crewing(folder: Path) -> Crewing:
     for name, content in made.items():
         (folder / name).write_text(content)
     return Crewing(tls_folder=str(folder), port=free_port())
+
+
+class NoStore:
+    """A search's store that keeps nothing."""
+
+    def load(self) -> Kept:
+        return Kept()
+
+    def save(self, kept: Kept) -> None:
+        pass
+
+    def record(self, trials: Iterable[FrozenTrial]) -> None:
+        pass
 
 
 class WorkerProcess:
@@ -49,6 +69,7 @@ class WorkerProcess:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", PROGRAM.format(first=first, again=again)],
                 env={**os.environ, "HOUSING_TASK": task.to_environment()},
+                cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

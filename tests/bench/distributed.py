@@ -1,0 +1,218 @@
+"""`make bench-distributed`: a forest and a search shared with workers; writes docs/results/distributed.md.
+
+Every place has one thread, so that two places fill a machine of two cores. What more places would
+do is shown by trees that only wait: then it is Dask alone that takes time.
+
+    python -m tests.bench.distributed
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import joblib
+
+from housing_core.api.spec import Training
+from housing_core.bundle import RecipeResult
+from housing_training.candidates import Fitter
+from housing_training.crew import ALONE, Crew
+from housing_training.forest import grow_forest
+from housing_training.search import search
+from tests.bench.training_splits import ROOT, paired_split
+from tests.training_workers import NoStore, WorkerProcess, new_crewing, workers
+
+PAGE = ROOT / "docs" / "results" / "distributed.md"
+TREES, WAITS, WAIT_SECONDS, TRIALS = 100, 60, 1.0, 4
+
+Result = dict[str, Any]
+
+
+def main() -> None:
+    """Measure, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        what, places, killed = arguments.one
+        print(json.dumps(measure(what, int(places), killed == "killed")))
+        return
+    PAGE.write_text(
+        page(
+            [_one("grow", 0), _one("grow", 1), _one("grow", 2), _one("grow", 3, "killed")],
+            [_one("search", 0), _one("search", 2)],
+            [_one("wait", places) for places in (0, 1, 2, 4, 8)],
+        ),
+        "utf-8",
+    )
+    print(PAGE.read_text("utf-8"))
+
+
+def _one(what: str, places: int, killed: str = "-") -> Result:
+    """One measurement in a process of its own.
+
+    Args:
+        what: `grow`, `search` or `wait`.
+        places: the Job's own and workers; 0 is a training without Dask.
+        killed: `killed` when a worker shall be, in the middle.
+
+    """
+    command = [sys.executable, "-m", "tests.bench.distributed", "--one", what, str(places), killed]
+    # What joblib counts, and so the threads of every place.
+    environment = {**os.environ, "LOKY_MAX_CPU_COUNT": "1", "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
+    result: Result = json.loads(ended.stdout.splitlines()[-1])
+    print(result, flush=True)
+    return result
+
+
+def measure(what: str, places: int, killed: bool) -> Result:
+    """Seconds of one piece of work on so many places, and a digest of what came out."""
+    work = {"grow": growing, "search": searching, "wait": waiting}[what]()
+    with crew_of(places) as (crew, started):
+        if killed:
+            threading.Timer(10, started[0].kill).start()
+        begun = time.perf_counter()
+        made = work(crew)
+        seconds = time.perf_counter() - begun
+    return {
+        "places": places,
+        "killed": killed,
+        "seconds": round(seconds, 1),
+        "digest": hashlib.sha256(made).hexdigest()[:12],
+    }
+
+
+@contextmanager
+def crew_of(places: int) -> Iterator[tuple[Crew, list[WorkerProcess]]]:
+    """A crew whose workers have all come."""
+    if not places:
+        yield ALONE, []
+        return
+    from housing_training.dask_crew import DaskCrew
+
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        crewing = new_crewing(folder / "tls")
+        with (
+            DaskCrew(crewing, places - 1, lambda said: print(said, file=sys.stderr)) as crew,
+            workers(crewing, folder, places - 1) as started,
+        ):
+            for worker in started:
+                worker.wait_for("working for the training")
+            yield crew, started
+
+
+def growing() -> Callable[[Crew], bytes]:
+    """The seed's forest on Istanbul, after SMOTE."""
+    given = paired_split("istanbul", 0)
+    training = Training.model_validate({"recipe": "seed", "forest": {"trees": TREES}})
+    fitter = Fitter(given.columns, given.crosses, training, given.classes)
+    encoded = fitter.encode("HashedForest", given.part)
+
+    def grow(crew: Crew) -> bytes:
+        forest = grow_forest(
+            encoded.features,
+            encoded.labels,
+            training.forest,
+            seed=training.seed,
+            every=training.checkpoint.every_trees,
+            width=encoded.width,
+            crew=crew,
+        )
+        return b"".join(tree.tree_.__getstate__()["nodes"].tobytes() for tree in forest.estimators_)
+
+    return grow
+
+
+def searching() -> Callable[[Crew], bytes]:
+    """One generation of settings of the forest on target encoding."""
+    given = paired_split("istanbul", 0)
+    training = Training.model_validate(
+        {"forest": {"trees": 20}, "search": {"trials": TRIALS, "timeout": "1h"}}
+    )
+    fitter = Fitter(given.columns, given.crosses, training, given.classes)
+    chosen = RecipeResult(recipe="auto", model="EncodedForest", digest="d")
+
+    def find(crew: Crew) -> bytes:
+        found = search(fitter, given.part, chosen, NoStore(), say=lambda _: None, crew=crew)
+        return json.dumps([found.settings, found.search and found.search.macro_f1]).encode()
+
+    return find
+
+
+def waiting() -> Callable[[Crew], bytes]:
+    """Trees that only take time."""
+
+    def wait(crew: Crew) -> bytes:
+        numbers = list(range(WAITS))
+        return json.dumps(list(crew.map(wait_for_tree, crew.share(WAIT_SECONDS), numbers))).encode()
+
+    return wait
+
+
+def wait_for_tree(seconds: float, number: int) -> int:
+    """What takes as long as a large tree and uses no processor."""
+    time.sleep(seconds)
+    return number
+
+
+def page(grown: list[Result], searched: list[Result], waited: list[Result]) -> str:
+    """Speed-up against places, for each piece of work."""
+    lines = [
+        "# A training shared with workers, measured",
+        "",
+        f"Written by `make bench-distributed` on a machine with {joblib.cpu_count()} cores. A place "
+        "is the Job's own process or a worker, each a process with one thread, speaking TLS over "
+        "the loopback interface; workers are there before the clock starts. More places than cores "
+        "cannot make anything faster that computes: the first two tables end at the machine's "
+        "cores, and the third shows what Dask alone costs with more places.",
+        "",
+        f"## {TREES} trees of the seed's forest, Istanbul",
+        "",
+        *_table(grown),
+        "",
+        f"## Search: {TRIALS} settings of a forest of 20 trees, five folds, Istanbul",
+        "",
+        *_table(searched),
+        "",
+        f"## {WAITS} trees that wait for {WAIT_SECONDS:g} s each and compute nothing",
+        "",
+        *_table(waited),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _table(results: list[Result]) -> list[str]:
+    first = results[0]
+    return [
+        "| places | seconds | speed-up | same result |",
+        "|---|---|---|---|",
+        *(
+            f"| {_places(result)} | {result['seconds']:.1f} "
+            f"| {first['seconds'] / result['seconds']:.2f} "
+            f"| {'yes' if result['digest'] == first['digest'] else 'NO'} |"
+            for result in results
+        ),
+    ]
+
+
+def _places(result: Result) -> str:
+    if not result["places"]:
+        return "1, without Dask"
+    return f"{result['places']}" + (", one killed after 10 s" if result["killed"] else "")
+
+
+if __name__ == "__main__":
+    main()
