@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from optuna.trial import FrozenTrial
@@ -35,7 +35,7 @@ sys.exit(asyncio.run(work(WorkerTask.from_environment(), {first}, {again})))
 def new_crewing(folder: Path) -> Crewing:
     """A port of its own, and a certificate as the operator makes it."""
     folder.mkdir()
-    made = shared_certificate("test", datetime.now(UTC), timedelta(hours=1))
+    made = shared_certificate("test", datetime.now(UTC))
     for name, content in made.items():
         (folder / name).write_text(content)
     return Crewing(tls_folder=str(folder), port=free_port())

@@ -1,4 +1,4 @@
-"""The certificate by which the pods of one training know each other."""
+"""The certificate by which the pods of a model's trainings know each other."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+LIFETIME = timedelta(days=3650)
+"""Nobody renews it: a deleted Secret is made anew by the next training."""
+
 CLOCKS_APART = timedelta(hours=1)
 """How far the clocks of nodes may differ."""
 
 
-def shared_certificate(name: str, now: datetime, lifetime: timedelta) -> dict[str, str]:
+def shared_certificate(name: str, now: datetime) -> dict[str, str]:
     """A new key and its certificate, which stands for nobody but whoever has the key.
 
     Args:
         name: for people; nothing checks it.
         now: with a time zone.
-        lifetime: how long it is good for.
 
     Returns:
         PEM, as the data of a Secret of type kubernetes.io/tls.
@@ -34,7 +36,7 @@ def shared_certificate(name: str, now: datetime, lifetime: timedelta) -> dict[st
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - CLOCKS_APART)
-        .not_valid_after(now + lifetime + CLOCKS_APART)
+        .not_valid_after(now + LIFETIME)
         .sign(key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM

@@ -11,7 +11,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from housing_core.api import API_VERSION, KIND, HousingModelStatus
-from housing_core.api.base import parse_duration
 from housing_core.api.status import Condition
 from housing_core.registry import RegistryError, RegistryUnavailableError
 from housing_operator import events, metrics
@@ -35,7 +34,7 @@ from housing_operator.resources.children import children
 from housing_operator.resources.labels import HAS_WORKERS
 from housing_operator.resources.ownership import is_owned_by
 from housing_operator.resources.training_job import training_job
-from housing_operator.resources.workers import crew_objects
+from housing_operator.resources.workers import certificate_secret, worker_job
 from housing_operator.settings import Settings
 from housing_operator.status import Verdict, with_verdict
 
@@ -207,21 +206,21 @@ class Reconciler:
                 await self._registry.act(model.registered_name, action)
 
     async def _start(self, blueprint: Blueprint, start: StartTraining) -> None:
-        """Make the Job and, where it works with others, what these need; the workers last.
+        """Make the Job, and what it needs to work with others; what is there already stays.
 
-        Names are of this very attempt: what is there, an operator before us made.
+        Names of Jobs are of this very attempt: an operator before us made them.
         """
-        await self._create(training_job(blueprint, start))
+        job = training_job(blueprint, start)
         if blueprint.spec.training.distributed is None:
+            await self._create(job)
             return
+        certificate = shared_certificate(blueprint.name, self._clock())
+        await self._create(certificate_secret(blueprint, certificate))
+        await self._create(job)
         made = await self._kube.get("Job", blueprint.model.namespace, start.job_name)
-        if made is None or HAS_WORKERS not in made["metadata"]["labels"]:
-            return
-        lifetime = parse_duration(blueprint.spec.training.timeout)
-        certificate = shared_certificate(start.job_name, self._clock(), lifetime)
-        uid = made["metadata"]["uid"]
-        for body in crew_objects(blueprint, start.job_name, uid, certificate):
-            await self._create(body)
+        if made is not None and HAS_WORKERS in made["metadata"]["labels"]:
+            uid = made["metadata"]["uid"]
+            await self._create(worker_job(blueprint, start.job_name, uid))
 
     async def _create(self, body: Body) -> None:
         try:

@@ -12,8 +12,8 @@ from tests.story import ISTANBUL, Story, listings, to_csv
 
 pytestmark = pytest.mark.timeout(1200)
 
-ROWS = 9_000
-TREES = 300
+ROWS = 6_000
+TREES = 200
 SMALL = {"requests": {"cpu": "50m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}}
 """Three pods find room on a node of two cores."""
 
@@ -61,7 +61,7 @@ def test_a_killed_worker_costs_the_training_nothing_but_time(
             }
         },
     )
-    story.add_listings("a.csv", to_csv(listings(ISTANBUL)[::3][:ROWS]))
+    story.add_listings("a.csv", to_csv(listings(ISTANBUL)[::4][:ROWS]))
     begun = time.monotonic()
     story.apply()
     until_said(story, "2 of 2 workers")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 from pathlib import Path
@@ -41,7 +42,8 @@ dask.config.set(
 from distributed import Client, Future, Scheduler, SpecCluster, Worker  # noqa: E402 - see above
 from distributed.security import Security  # noqa: E402 - see above
 
-logging.getLogger("distributed").setLevel(logging.WARNING)
+# A worker that is gone is no error, and a line of ours says so.
+logging.getLogger("distributed").setLevel(logging.ERROR)
 
 OWN = "job"
 """Name of the worker in the Job's own pod."""
@@ -118,7 +120,7 @@ class DaskCrew:
             say: is told how many are there.
 
         Raises:
-            OSError: when certificate or port cannot be had.
+            OSError, RuntimeError: when certificate or port cannot be had.
 
         """
         tls = security(Path(crewing.tls_folder))
@@ -178,16 +180,17 @@ class DaskCrew:
             for option in options:
                 option["resources"] = {WHOLE: 1}
         group = f"{function.__name__}-{uuid.uuid4().hex}"
-        futures = [
+        futures = deque(
             self._client.submit(function, shared, argument, key=(group, number), **option)
             for number, (argument, option) in enumerate(zip(arguments, options, strict=True))
-        ]
+        )
         try:
-            for future in futures:
+            while futures:
                 self._tell()
-                yield future.result()
+                # What was handed over is kept by no worker.
+                yield futures.popleft().result()
         finally:
-            self._client.cancel(futures)
+            self._client.cancel(list(futures))
 
     def _tell(self) -> None:
         """Say how many pods there are, whenever that has changed."""

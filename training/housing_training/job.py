@@ -106,7 +106,14 @@ class TrainingJob:
         # Dask takes a second to import, and most trainings have one pod.
         from housing_training.dask_crew import DaskCrew  # noqa: PLC0415 - see above
 
-        with DaskCrew(crewing, distributed.workers, self.progress.say) as crew:
+        try:
+            several = DaskCrew(crewing, distributed.workers, self.progress.say)
+        except (OSError, RuntimeError) as error:
+            # Workers only make it faster.
+            self.progress.say(f"the training goes on without workers: {error}")
+            yield ALONE
+            return
+        with several as crew:
             yield crew
 
     def _train_with(self, crew: Crew, run: TrainingRun) -> TrainingOutcome:

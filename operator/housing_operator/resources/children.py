@@ -12,6 +12,7 @@ from housing_operator.resources.names import TRACKS, component_name
 from housing_operator.resources.network import network_policies
 from housing_operator.resources.ownership import owned
 from housing_operator.resources.serving import serving_claim, track_objects
+from housing_operator.resources.workers import training_service
 
 
 def children(blueprint: Blueprint, plan: Plan) -> list[dict[str, Any]]:
@@ -21,6 +22,8 @@ def children(blueprint: Blueprint, plan: Plan) -> list[dict[str, Any]]:
         *rights(blueprint.model, blueprint.spec),
         *network_policies(blueprint),
     ]
+    if blueprint.spec.training.distributed is not None:
+        bodies.append(training_service(blueprint))
     rejected = [entry.version for entry in plan.status.rejected_versions]
     tracks = [
         body

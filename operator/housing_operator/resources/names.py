@@ -34,7 +34,7 @@ def track_name(model: str, track: Track) -> str:
 
 
 def component_name(model: str, component: Component) -> str:
-    """Name of a component's ServiceAccount, NetworkPolicy and, for the monitor, CronJob and Role."""
+    """Name of a component's ServiceAccount and NetworkPolicy, and of what else it has one of."""
     return f"{model}-{component}"
 
 

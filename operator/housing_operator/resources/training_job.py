@@ -9,6 +9,7 @@ from housing_core.tasks import INVALID_DATA_EXIT_CODE, Crewing
 from housing_operator.actions import StartTraining
 from housing_operator.resources.blueprint import Blueprint
 from housing_operator.resources.labels import HAS_WORKERS, labels
+from housing_operator.resources.names import component_name
 from housing_operator.resources.ownership import owned
 from housing_operator.resources.pods import Program, claims_of, pod_template
 
@@ -29,9 +30,10 @@ DISRUPTIONS_DO_NOT_COUNT = {
 TLS_FOLDER = "/mnt/tls"
 
 
-def tls_volume(secret: str) -> tuple[dict[str, Any], str]:
-    """The certificate of a training on several pods, and where its pods have it."""
-    return {"name": "tls", "secret": {"secretName": secret, "defaultMode": 0o440}}, TLS_FOLDER
+def tls_volume(model: str) -> tuple[dict[str, Any], str]:
+    """The certificate of trainings on several pods, and where their pods have it."""
+    secret = {"secretName": component_name(model, "training-worker"), "defaultMode": 0o440}
+    return {"name": "tls", "secret": secret}, TLS_FOLDER
 
 
 def training_job(blueprint: Blueprint, start: StartTraining) -> dict[str, Any]:
@@ -47,7 +49,7 @@ def training_job(blueprint: Blueprint, start: StartTraining) -> dict[str, Any]:
         secret=blueprint.dataset_secret,
         claims=claims_of(blueprint, spec.dataset.uri, read_only=True),
         own_address=task.crewing is not None,
-        volumes=[tls_volume(start.job_name)] if task.crewing else (),
+        volumes=[tls_volume(blueprint.name)] if task.crewing else (),
         container={"terminationMessagePolicy": "File"},
         pod={"restartPolicy": "Never"},
     )

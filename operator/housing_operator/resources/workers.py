@@ -1,7 +1,8 @@
-"""What a training on several pods has besides its Job: a name, a certificate, and a Job of workers.
+"""What a training on several pods has besides its Job: an address, a certificate, and a Job of workers.
 
-All of it belongs to the training's Job and goes with it. Workers end by themselves when the
-training is gone, too; the operator deletes them as soon as its Job has ended.
+The workers belong to the training's Job and go with it. They end by themselves when the training is
+gone, too; the operator deletes them as soon as the Job has ended. Address and certificate are the
+model's: they are there before a pod asks for them, whichever Job comes after which.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from housing_core.tasks import SCHEDULER_PORT, WorkerTask
 from housing_operator.resources.blueprint import Blueprint
 from housing_operator.resources.labels import labels, selector
 from housing_operator.resources.names import component_name, worker_job_name
+from housing_operator.resources.ownership import owned
 from housing_operator.resources.pods import Program, pod_template
 from housing_operator.resources.training_job import (
     DISRUPTIONS_DO_NOT_COUNT,
@@ -23,75 +25,56 @@ from housing_operator.resources.training_job import (
 )
 
 
-def crew_objects(
-    blueprint: Blueprint, job_name: str, job_uid: str, certificate: dict[str, str]
-) -> list[dict[str, Any]]:
-    """Objects of a training's Job in the order in which they are made, the workers last.
-
-    Args:
-        blueprint: of the model; its spec has `training.distributed`.
-        job_name: of the training's Job.
-        job_uid: of the same.
-        certificate: data of the Secret.
-
-    """
-    owner = {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "name": job_name,
-        "uid": job_uid,
-        "controller": True,
-        "blockOwnerDeletion": False,
-    }
-    bodies = [
-        _secret(job_name, certificate),
-        _service(blueprint, job_name),
-        _worker_job(blueprint, job_name),
-    ]
-    for body in bodies:
-        body["metadata"] |= {
-            "namespace": blueprint.model.namespace,
-            "labels": labels(blueprint.name, "training-worker"),
-            "ownerReferences": [owner],
-        }
-    return bodies
+def certificate_secret(blueprint: Blueprint, certificate: dict[str, str]) -> dict[str, Any]:
+    """The Secret by which the pods of the model's trainings know each other."""
+    return owned(
+        blueprint.model,
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": component_name(blueprint.name, "training-worker"),
+                "labels": labels(blueprint.name, "training-worker"),
+            },
+            "type": "kubernetes.io/tls",
+            "immutable": True,
+            "stringData": certificate,
+        },
+    )
 
 
-def _secret(job_name: str, certificate: dict[str, str]) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": job_name},
-        "type": "kubernetes.io/tls",
-        "immutable": True,
-        "stringData": certificate,
-    }
-
-
-def _service(blueprint: Blueprint, job_name: str) -> dict[str, Any]:
-    """The address of the Job's pod, whichever pod that is."""
+def training_service(blueprint: Blueprint) -> dict[str, Any]:
+    """The address of the training's pod, whichever pod that is."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": job_name},
+        "metadata": {
+            "name": component_name(blueprint.name, "training"),
+            "labels": labels(blueprint.name, "training"),
+        },
         "spec": {
             "clusterIP": "None",
-            "selector": {
-                **selector(blueprint.name, "training"),
-                "batch.kubernetes.io/job-name": job_name,
-            },
+            "selector": selector(blueprint.name, "training"),
             "ports": [{"name": "scheduler", "port": SCHEDULER_PORT}],
         },
     }
 
 
-def _worker_job(blueprint: Blueprint, job_name: str) -> dict[str, Any]:
+def worker_job(blueprint: Blueprint, job_name: str, job_uid: str) -> dict[str, Any]:
+    """The workers of a training's Job, as many as the spec names.
+
+    Args:
+        blueprint: of the model; its spec has `training.distributed`.
+        job_name: of the training's Job.
+        job_uid: of the same.
+
+    """
     training = blueprint.spec.training
     workers = training.distributed.workers if training.distributed else 0
     task = WorkerTask(
         namespace=blueprint.model.namespace,
         name=blueprint.name,
-        scheduler=f"tls://{job_name}:{SCHEDULER_PORT}",
+        scheduler=f"tls://{component_name(blueprint.name, 'training')}:{SCHEDULER_PORT}",
         tls_folder=TLS_FOLDER,
     )
     program = Program(
@@ -100,7 +83,7 @@ def _worker_job(blueprint: Blueprint, job_name: str) -> dict[str, Any]:
         task=task.to_environment(),
         default_resources=RESOURCES,
         own_address=True,
-        volumes=[tls_volume(job_name)],
+        volumes=[tls_volume(blueprint.name)],
         container={"command": ["python3", "-m", "housing_training.worker"]},
         pod={
             "restartPolicy": "Never",
@@ -120,7 +103,21 @@ def _worker_job(blueprint: Blueprint, job_name: str) -> dict[str, Any]:
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": worker_job_name(job_name)},
+        "metadata": {
+            "namespace": blueprint.model.namespace,
+            "name": worker_job_name(job_name),
+            "labels": labels(blueprint.name, "training-worker"),
+            "ownerReferences": [
+                {
+                    "apiVersion": "batch/v1",
+                    "kind": "Job",
+                    "name": job_name,
+                    "uid": job_uid,
+                    "controller": True,
+                    "blockOwnerDeletion": False,
+                }
+            ],
+        },
         "spec": {
             "parallelism": workers,
             "completions": workers,

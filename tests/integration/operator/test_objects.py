@@ -3,7 +3,7 @@
 import asyncio
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -12,7 +12,7 @@ from housing_operator.kube import Kube
 from housing_operator.resources.changes import changes
 from housing_operator.resources.children import children
 from housing_operator.resources.training_job import training_job
-from housing_operator.resources.workers import crew_objects
+from housing_operator.resources.workers import certificate_secret, worker_job
 from tests.unit.operator.blueprints import blueprint, pod_of, serving, start
 
 FULL = {
@@ -82,8 +82,8 @@ def training(of):
     begun = start(of)
     bodies = [training_job(of, begun)]
     if of.spec.training.distributed:
-        pair = shared_certificate("test", datetime.now(UTC), timedelta(hours=1))
-        bodies += crew_objects(of, begun.job_name, "job-uid", pair)
+        bodies.append(certificate_secret(of, shared_certificate("test", datetime.now(UTC))))
+        bodies.append(worker_job(of, begun.job_name, "job-uid"))
     return bodies
 
 

@@ -9,24 +9,27 @@ def test_workers_belong_to_the_job_and_go_with_it(models, name):
     models.apply(name, training=DISTRIBUTED)
     job = models.training(name)["jobName"]
     uid = models.wait_there("job", job)["metadata"]["uid"]
-    parts = [("secret", job), ("service", job), ("job", worker_job_name(job))]
-    made = {part: models.wait_there(*part) for part in parts}
-    for body in made.values():
-        assert [owner["uid"] for owner in body["metadata"]["ownerReferences"]] == [uid]
-    workers = made[parts[-1]]
+    workers = models.wait_there("job", worker_job_name(job))
+    assert [owner["uid"] for owner in workers["metadata"]["ownerReferences"]] == [uid]
     assert (workers["spec"]["parallelism"], workers["spec"]["completions"]) == (2, 2)
-    assert set(made[parts[0]]["data"]) == {"tls.crt", "tls.key"}
+    secret = models.wait_there("secret", f"{name}-training-worker")
+    assert set(secret["data"]) == {"tls.crt", "tls.key"}
+    assert models.wait_there("service", f"{name}-training")["spec"]["clusterIP"] == "None"
 
     models.cluster.delete("job", worker_job_name(job), models.namespace)
     models.cluster.wait_for(
-        *(*parts[-1], models.namespace),
+        *("job", worker_job_name(job), models.namespace),
         lambda found: found["metadata"]["uid"] != workers["metadata"]["uid"],
         what="workers made anew",
     )
 
     models.apply(name, training={**DISTRIBUTED, "seed": 7})
-    for part in [("job", job), *parts]:
-        models.cluster.wait_gone(*part, models.namespace)
+    for gone in (job, worker_job_name(job)):
+        models.cluster.wait_gone("job", gone, models.namespace)
+    # The next training has the same certificate, and workers of its own.
+    models.wait_there("job", worker_job_name(models.training(name)["jobName"]))
+    kept = models.wait_there("secret", f"{name}-training-worker")
+    assert kept["metadata"]["uid"] == secret["metadata"]["uid"]
 
 
 def test_workers_of_a_training_that_has_failed_are_deleted(models, name):

@@ -20,7 +20,7 @@ from tests.integration.training.conftest import Train
 from tests.integration.training.program import Program, task
 from tests.mlflow_server import MlflowServer
 from tests.training_workers import NoStore, new_crewing, workers
-from tests.unit.training.prepared import prepared_listings
+from tests.unit.training.prepared import few_iterations, prepared_listings
 
 TREES = 100
 SETTINGS = {"forest": {"trees": TREES}, "checkpoint": {"everyTrees": 10}}
@@ -80,8 +80,11 @@ def test_a_worker_that_is_killed_in_the_middle_costs_the_training_no_tree(
         assert ended.code == 0, ended.output
         assert any(message.startswith("1 of 2 workers are there") for message in ended.messages)
         second.wait_for("the training's pod is gone")
-    alone = train(task(istanbul, name="crew", key="alone", training=SETTINGS))
+    # As without `distributed`; and so does a training that cannot have workers.
+    given |= {"key": "alone", "crewing": {"tls_folder": str(tmp_path / "nowhere")}}
+    alone = train(given)
     assert alone.code == 0, alone.output
+    assert any("the training goes on without workers" in message for message in alone.messages)
     graphs = [
         (registry.download_bundle("training-test.crew", number, tmp_path / number) / GRAPH_FILE)
         for number in ("1", "2")
@@ -131,13 +134,15 @@ def test_who_has_not_the_trainings_key_is_no_worker(tmp_path: Path) -> None:
     assert [message.partition(":")[0] for message in said] == ["none of 1 workers is there"]
 
 
-@pytest.mark.parametrize(("model", "trials"), [("EncodedForest", 6), ("EncodedBoosting", 2)])
+# Boosting in this process alone, where it can be told to end soon.
+@pytest.mark.parametrize(("model", "number"), [("EncodedForest", 2), ("EncodedBoosting", 0)])
 def test_a_search_on_workers_finds_what_it_finds_alone(
-    model: Any, trials: int, tmp_path: Path
+    model: Any, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    few_iterations(monkeypatch)
     prepared = prepared_listings(tmp_path, 400)
     spec = Training.model_validate(
-        {"forest": {"trees": 4, "maxDepth": 3}, "search": {"trials": trials, "timeout": "1h"}}
+        {"forest": {"trees": 4, "maxDepth": 3}, "search": {"trials": 6, "timeout": "1h"}}
     )
 
     def found(crew: Crew) -> dict[str, Any]:
@@ -154,10 +159,10 @@ def test_a_search_on_workers_finds_what_it_finds_alone(
 
     crewing, said = new_crewing(tmp_path / "tls"), list[str]()
     with (
-        DaskCrew(crewing, 2, said.append) as crew,
-        workers(crewing, tmp_path, 2) as started,
+        DaskCrew(crewing, number, said.append) as crew,
+        workers(crewing, tmp_path, number) as started,
     ):
         for worker in started:
             worker.wait_for("working for the training")
         assert found(crew) == found(ALONE)
-    assert said[0].startswith("2 of 2 workers are there")
+    assert said[0].startswith("2 of 2 workers are there" if number else "none of 0")
