@@ -34,7 +34,7 @@ from tests.bench.training_splits import ROOT, paired_split
 from tests.training_workers import NoStore, WorkerProcess, new_crewing, workers
 
 PAGE = ROOT / "docs" / "results" / "distributed.md"
-TREES, WAITS, WAIT_SECONDS, TRIALS = 100, 60, 1.0, 4
+TREES, WAITS, WAIT_SECONDS, TRIALS = 100, 80, 0.5, 4
 
 Result = dict[str, Any]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -20,6 +22,9 @@ AGAIN_SECONDS = 120
 
 NO_TRAINING_EXIT_CODE = 69
 """EX_UNAVAILABLE of sysexits.h: no training was found."""
+
+TERMINATED_EXIT_CODE = 128 + signal.SIGTERM
+"""Not 0: a worker that is evicted has not done its part, and is replaced."""
 
 logger = logging.getLogger("housing_training.worker")
 
@@ -47,6 +52,8 @@ async def work(task: WorkerTask, first: float = FIRST_SECONDS, again: float = AG
         0 when it was there and is gone.
 
     """
+    # As the first process of its container it would not heed the signal for half a minute.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, os._exit, TERMINATED_EXIT_CODE)
     # What this process does needs them sooner or later, and now nobody waits for it.
     import housing_training.forest  # noqa: F401, PLC0415 - see above
     from housing_training.dask_crew import worker_of  # noqa: PLC0415 - Dask takes a second

@@ -15,7 +15,7 @@ from housing_training.crew import ALONE, Crew
 from housing_training.dask_crew import DaskCrew
 from housing_training.forest import grow_forest
 from housing_training.search import search
-from housing_training.worker import NO_TRAINING_EXIT_CODE
+from housing_training.worker import NO_TRAINING_EXIT_CODE, TERMINATED_EXIT_CODE
 from tests.integration.training.conftest import Train
 from tests.integration.training.program import Program, task
 from tests.mlflow_server import MlflowServer
@@ -115,6 +115,17 @@ def test_a_worker_works_for_the_next_pod_of_a_training_and_ends_when_there_is_no
                 worker.wait_for("working for the training", pod)
                 until_there(said, crew, 1)
         assert worker.process.wait(30) == 0
+
+
+def test_a_worker_that_is_asked_to_end_does_so_at_once(tmp_path: Path) -> None:
+    crewing = new_crewing(tmp_path / "tls")
+    with (
+        DaskCrew(crewing, 1, lambda _: None),
+        workers(crewing, tmp_path, 1) as (worker,),
+    ):
+        worker.wait_for("working for the training")
+        worker.process.terminate()
+        assert worker.process.wait(5) == TERMINATED_EXIT_CODE
 
 
 def test_a_worker_that_finds_no_training_ends(tmp_path: Path) -> None:
