@@ -11,6 +11,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sklearn.tree import DecisionTreeClassifier
 
+from housing_core.registry_types import NotInRegistryError
+
 FOLDER = "checkpoints"
 
 _TRUSTED = ["sklearn.tree._tree.Tree"]
@@ -62,7 +64,7 @@ def unpack(
 
     Args:
         names: file names in the checkpoints folder.
-        fetch: artifact path → content.
+        fetch: artifact path → content; raises NotInRegistryError when it is not there.
         digest: of the forest to go on with; checkpoints of another one are passed over.
         limit: most trees that are wanted.
 
@@ -92,7 +94,11 @@ def unpack(
             continue
         if marker.first != len(trees) or marker.last > limit:
             continue
-        content = fetch(f"{FOLDER}/trees-{marker.last:06d}.skops")
+        try:
+            content = fetch(f"{FOLDER}/trees-{marker.last:06d}.skops")
+        except NotInRegistryError:
+            messages.append(f"checkpoint {name} is ignored: its trees are not there")
+            continue
         if hashlib.sha256(content).hexdigest() != marker.sha256:
             messages.append(f"checkpoint {name} is ignored: its trees are damaged")
             continue

@@ -52,7 +52,7 @@ def test_a_killed_training_resumes_and_makes_the_same_forest(
     )
 
 
-def test_a_damaged_checkpoint_is_named_and_costs_its_trees(
+def test_what_an_attempt_left_damaged_is_named_and_made_again(
     first: Ended, istanbul: Path, mlflow_server: MlflowServer, registry: Registry, tmp_path: Path
 ) -> None:
     given = task(istanbul, name="istanbul", key="damaged")
@@ -63,9 +63,11 @@ def test_a_damaged_checkpoint_is_named_and_costs_its_trees(
     assert run is not None
     (kept,) = mlflow_server.folder.rglob(f"{run.run_id}/artifacts/checkpoints/trees-000008.skops")
     kept.write_bytes(kept.read_bytes()[:1000])
+    registry.upload(run, "recipe.json", b"{")
 
     resumed = Program({**given, "attempt": 2}, mlflow_server.url, tmp_path / "2").end()
     assert resumed.code == 0, resumed.output
+    assert "recipe.json of an earlier attempt is ignored: not readable" in resumed.messages
     assert "checkpoint trees-000008.json is ignored: its trees are damaged" in resumed.messages
     assert "resumed from tree 4 of 20" in resumed.messages
     assert resumed.outcome is not None

@@ -85,6 +85,7 @@ def test_a_killed_search_for_the_winner_of_auto_goes_on_with_it(
     killed.kill()
     run = registry.run_of_key("training-test.raced", "raced")
     assert run is not None
+    registry.upload(run, "search/state-2.json", b"{")
     before = nested(registry, run.run_id)
 
     resumed = train({**given, "attempt": 2})
@@ -94,6 +95,8 @@ def test_a_killed_search_for_the_winner_of_auto_goes_on_with_it(
     assert summary.recipe.recipe == "auto"
     assert f"an earlier attempt has chosen {summary.recipe.model}" in resumed.messages
     assert "search: 4 settings were tried by an earlier attempt" in resumed.messages
+    damaged = "search/state-2.json of an earlier attempt is ignored: not readable"
+    assert damaged in resumed.messages
     assert summary.recipe.candidates[0].name == summary.recipe.model
     assert len(summary.recipe.candidates) == 3
     search = summary.recipe.search

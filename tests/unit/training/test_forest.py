@@ -6,6 +6,7 @@ from scipy import sparse
 from sklearn.tree import DecisionTreeClassifier
 
 from housing_core.api.spec import Forest
+from housing_core.registry_types import NotInRegistryError
 from housing_training import checkpoints, forest
 from housing_training.forest import features_per_split, forest_digest, grow_forest, steps
 from housing_training.target import Classes
@@ -33,7 +34,12 @@ class Store:
 
     def unpack(self, digest: str | None = None) -> tuple[list[DecisionTreeClassifier], list[str]]:
         names = [path.rpartition("/")[2] for path in self.files]
-        return checkpoints.unpack(names, self.files.__getitem__, digest or self.digest, 10)
+        return checkpoints.unpack(names, self.fetch, digest or self.digest, 10)
+
+    def fetch(self, path: str) -> bytes:
+        if path not in self.files:
+            raise NotInRegistryError(path)
+        return self.files[path]
 
 
 def grown(
@@ -128,6 +134,14 @@ def test_trees_without_a_marker_do_not_count() -> None:
     store = grown()[1]
     del store.files["checkpoints/trees-000008.json"]
     assert len(store.unpack()[0]) == 4
+
+
+def test_a_marker_without_its_trees_ends_what_can_be_resumed() -> None:
+    store = grown()[1]
+    del store.files["checkpoints/trees-000008.skops"]
+    trees, messages = store.unpack()
+    assert len(trees) == 4
+    assert messages == ["checkpoint trees-000008.json is ignored: its trees are not there"]
 
 
 def test_a_pickle_in_place_of_trees_is_not_loaded() -> None:
