@@ -70,11 +70,11 @@ def test_without_labels_nothing_is_evaluated(tmp_path: Path) -> None:
 
 def test_of_two_labels_for_one_prediction_the_later_counts(tmp_path: Path) -> None:
     predict(tmp_path, "a", ["Low", "Low"], ago(hours=3))
-    write_labels(tmp_path, MODEL, [("a", 0, 7e6)], ago(minutes=10))
-    write_labels(tmp_path, MODEL, [("a", 0, 1e6), ("a", 1, 3e6)], ago(hours=2))
+    write_labels(tmp_path, MODEL, [("a", 0, 7e6), ("a", 1, 3e6)], ago(minutes=10))
+    write_labels(tmp_path, MODEL, [("a", 0, 1e6), ("a", 1, 8e6)], ago(hours=2))
     found = read(tmp_path)
     assert sorted(pairs(found)) == [(MEDIUM, LOW), (HIGH, LOW)]
-    assert found.skipped == {"replaced by a later label": 1}
+    assert found.skipped == {"replaced by a later label": 2}
 
 
 def test_labels_for_unknown_or_too_old_predictions_are_counted(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from housing_core.tasks import TrainingOutcome
+from housing_core.times import parse_time
 from housing_operator.actions import MoveAlias, StartTraining
 from tests.unit.operator.world import World, comparison
 
@@ -122,7 +123,8 @@ def test_failed_attempts_are_retried_with_growing_waits_and_then_given_up():
     for _ in range(2):
         world.end_job(None, succeeded=False)
         made = world.step()
-        waits.append(made.requeue_after)
+        waits.append(parse_time(world.status["training"]["retryAt"]) - world.now)
+        assert made.requeue_after == timedelta(seconds=30)  # a resync comes before two minutes
         assert world.condition("Trained") == ("Unknown", "RetryPending")
         world.step(after=timedelta(minutes=5))
     world.end_job(
@@ -132,7 +134,7 @@ def test_failed_attempts_are_retried_with_growing_waits_and_then_given_up():
     assert world.condition("Trained") == ("False", "Failed")
     assert "MLflow did not answer" in world.message("Trained")
     assert "housing-operator.dev/retrain" in world.message("Trained")
-    assert waits == [timedelta(seconds=30), timedelta(seconds=30)]  # resync comes before 2 minutes
+    assert waits == [timedelta(seconds=30), timedelta(minutes=2)]
     assert len(world.tasks) == 3
     assert len({task.task.key for task in world.tasks.values()}) == 1
     assert world.events.count("TrainingFailed") == 1
@@ -212,6 +214,18 @@ def test_suspend_stops_the_job_and_goes_on_under_the_same_key():
     world.step()
     assert len(world.jobs) == 1
     assert world.status["training"]["key"] == key
+
+
+def test_what_is_asked_of_a_suspended_model_is_done_when_it_goes_on():
+    world = World().in_production()
+    world.spec = world.spec | {"suspend": True}
+    world.annotations["housing-operator.dev/retrain"] = "now"
+    world.settle()
+    assert len(world.tasks) == 1
+    assert world.condition("RetrainingBlocked") == ("True", "Suspended")
+    world.spec = world.spec | {"suspend": False}
+    world.step()
+    assert len(world.tasks) == 2
 
 
 def test_suspend_keeps_production_answering_and_stops_the_monitor():

@@ -186,6 +186,20 @@ def test_manual_mode_waits_for_an_approval_that_names_the_version():
     assert world.status["production"]["version"] == "1"
 
 
+def test_suspend_holds_a_version_on_its_way_and_lets_it_go_on():
+    world = second_version(World().in_production())
+    world.step()
+    step = world.status["candidate"]["step"]
+    world.spec = world.spec | {"suspend": True}
+    world.settle()
+    assert world.status["candidate"]["version"] == "2"
+    assert world.status["candidate"]["step"] == step
+    assert world.aliases["production"] == "1"
+    world.spec = world.spec | {"suspend": False}
+    world.settle()
+    assert world.status["production"]["version"] == "2"
+
+
 def test_a_person_moving_production_is_obeyed_even_to_a_rejected_version():
     world = second_version(World().in_production(), champion_f1=0.9, challenger_f1=0.5)
     world.settle()

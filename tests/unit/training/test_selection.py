@@ -122,6 +122,16 @@ def test_folds_hold_every_row_out_once_and_keep_the_classes_even(prepared: Prepa
         assert shares == pytest.approx([0.4, 0.4, 0.2], abs=0.06)
 
 
+def test_folds_judge_no_home_that_was_learned_at_another_price(prepared: Prepared) -> None:
+    homes = np.arange(len(prepared.training.labels)).astype(np.uint64)
+    homes[1:20:2] = homes[:20:2]
+    folds = make_folds(part_with(prepared, homes=homes), 5, 1)
+    for learned, held in folds:
+        assert not set(homes[learned]) & set(homes[held])
+    judged = sum(len(held) for _, held in folds)
+    assert len(homes) - 20 <= judged < len(homes)
+
+
 def test_folds_keep_groups_whole(prepared: Prepared) -> None:
     groups = np.arange(len(prepared.training.labels)) // 7
     for learned, held in make_folds(part_with(prepared, groups=groups), 5, 1):
