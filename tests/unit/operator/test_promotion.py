@@ -1,13 +1,20 @@
 """Gates, staging, approval, rollback, and people who move aliases."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from housing_core.api.spec import Gates
+from housing_core.tasks import ServingHealth
 from housing_operator.actions import MoveAlias, RejectVersion
-from housing_operator.gates import offline_gates, parse_latency
-from housing_operator.observation import VersionFacts
+from housing_operator.gates import (
+    offline_gates,
+    online_gates,
+    parse_latency,
+    production_gate,
+)
+from housing_operator.observation import PodState, TrackState, VersionFacts
 from tests.unit.operator.world import World, comparison, summary
 
 TIMEOUT = timedelta(minutes=11)
@@ -49,6 +56,56 @@ def second_version(world: World, macro_f1: float = 0.78, **compared: float) -> W
 )
 def test_offline_gates(facts, production, passed):
     assert [gate.passed for gate in offline_gates(Gates(), facts, production)] == passed
+
+
+def track(*answers: str, pinned: str = "2", rolled_out: bool = True, golden: int = 5) -> TrackState:
+    """Two pods are wanted; these versions answer."""
+    pods = [
+        PodState(
+            name=f"pod-{number}",
+            pinned_version=pinned,
+            ready=True,
+            health=ServingHealth(
+                status="ok",
+                model_name="ns.m",
+                track="staging",
+                pinned_version=pinned,
+                version=version,
+                golden_rows=golden,
+                latency_p95_seconds=0.004,
+            ),
+        )
+        for number, version in enumerate(answers)
+    ]
+    return TrackState(pinned, replicas=2, rolled_out=rolled_out, pods=tuple(pods))
+
+
+@pytest.mark.parametrize(
+    ("staging", "passed"),
+    [
+        pytest.param(track("2", "2"), [True, True, True], id="all answer"),
+        pytest.param(track("2"), [None], id="one is missing"),
+        pytest.param(track("2", "1"), [None], id="one answers from a fallback"),
+        pytest.param(track("2", "2", rolled_out=False), [None], id="an old pod is left"),
+        pytest.param(track("2", "2", pinned="3"), [None], id="on its way to another version"),
+        pytest.param(track("2", "2", golden=0), [True, None, True], id="no golden rows checked"),
+    ],
+)
+def test_online_gates(staging, passed):
+    assert [gate.passed for gate in online_gates(Gates(), staging, "2")] == passed
+    # Production asks for the same pods, and for nothing that staging has shown already.
+    assert production_gate(staging, "2").passed == passed[0]
+
+
+def test_a_version_that_mlflow_knows_as_rejected_is_not_tried():
+    world = World().in_production()
+    world.annotations["housing-operator.dev/retrain"] = "now"
+    world.step()
+    version = world.train(compared=comparison("1"))
+    world.versions[version] = replace(world.versions[version], rejected="golden row 3 differs")
+    world.settle()
+    assert "candidate" not in world.status
+    assert world.aliases == {"production": "1", "staging": "1"}
 
 
 def test_a_worse_version_is_rejected_with_its_numbers_and_production_stays():

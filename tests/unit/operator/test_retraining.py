@@ -36,6 +36,16 @@ def test_a_drift_report_about_production_trains_once():
     assert len(world.tasks) == 2
 
 
+def test_a_report_is_answered_once_also_when_what_it_led_to_is_rejected():
+    world = drifted(cooldown="1s")
+    world.step()
+    world.train(compared=comparison("1", 0.9, 0.5))
+    world.settle()
+    assert world.status["production"]["version"] == "1"
+    world.step(after=HOUR)
+    assert len(world.tasks) == 2
+
+
 @pytest.mark.parametrize(
     ("report", "spec"),
     [
@@ -92,6 +102,21 @@ def test_the_daily_budget_holds_back_until_the_oldest_start_is_a_day_old():
     world.now = started
     world.step(after=24 * HOUR)
     assert len(world.tasks) == 3
+
+
+def test_a_budget_that_was_lowered_is_free_when_the_newest_start_is_a_day_old():
+    world = drifted(cooldown="1s", maxPerDay=2)
+    world.step()
+    retrain(world)
+    world.report("r2")
+    world.step(after=HOUR)
+    second = world.now
+    retrain(world)
+    world.spec = world.spec | {"retraining": {"cooldown": "1s", "maxPerDay": 1}}
+    world.report("r3")
+    world.step(after=HOUR)
+    assert world.condition("RetrainingBlocked") == ("True", "BudgetExhausted")
+    assert format_time(second + 24 * HOUR) in world.message("RetrainingBlocked")
 
 
 def test_a_person_is_not_held_back_by_cooldown_and_budget():
