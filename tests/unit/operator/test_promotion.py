@@ -58,7 +58,13 @@ def test_offline_gates(facts, production, passed):
     assert [gate.passed for gate in offline_gates(Gates(), facts, production)] == passed
 
 
-def track(*answers: str, pinned: str = "2", rolled_out: bool = True, golden: int = 5) -> TrackState:
+def track(
+    *answers: str,
+    pinned: str = "2",
+    rolled_out: bool = True,
+    golden: int = 5,
+    latency: float | None = 0.004,
+) -> TrackState:
     """Two pods are wanted; these versions answer."""
     pods = [
         PodState(
@@ -72,7 +78,7 @@ def track(*answers: str, pinned: str = "2", rolled_out: bool = True, golden: int
                 pinned_version=pinned,
                 version=version,
                 golden_rows=golden,
-                latency_p95_seconds=0.004,
+                latency_p95_seconds=latency,
             ),
         )
         for number, version in enumerate(answers)
@@ -89,12 +95,20 @@ def track(*answers: str, pinned: str = "2", rolled_out: bool = True, golden: int
         pytest.param(track("2", "2", rolled_out=False), [None], id="an old pod is left"),
         pytest.param(track("2", "2", pinned="3"), [None], id="on its way to another version"),
         pytest.param(track("2", "2", golden=0), [True, None, True], id="no golden rows checked"),
+        pytest.param(track("2", "2", latency=None), [True, True, None], id="latency not measured"),
     ],
 )
 def test_online_gates(staging, passed):
     assert [gate.passed for gate in online_gates(Gates(), staging, "2")] == passed
     # Production asks for the same pods, and for nothing that staging has shown already.
     assert production_gate(staging, "2").passed == passed[0]
+
+
+def test_a_gate_that_waits_for_a_person_says_so_and_not_what_a_pod_says():
+    paused = replace(track("1"), paused=True, message="the Deployment is paused")
+    assert production_gate(paused, "2").message == (
+        "0 of 2 pods answer with version 2: the Deployment is paused"
+    )
 
 
 def test_a_version_that_mlflow_knows_as_rejected_is_not_tried():
@@ -128,6 +142,15 @@ def test_a_boundary_that_moves_too_far_is_rejected_in_money():
     world.train(0.8, moved)
     world.settle()
     assert "from 20 to 200" in world.status["rejectedVersions"][0]["reason"]
+
+
+def test_boundaries_of_other_classes_are_not_compared():
+    world = World().in_production()
+    world.annotations["housing-operator.dev/retrain"] = "1"
+    world.step()
+    world.train(0.8, comparison("1").model_copy(update={"champion_boundaries": [20.0]}))
+    world.settle()
+    assert world.status["production"]["version"] == "2"
 
 
 def test_the_first_version_below_the_floor_leaves_the_model_unready_and_says_why():
