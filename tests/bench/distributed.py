@@ -1,7 +1,8 @@
 """`make bench-distributed`: a forest and a search shared with workers; writes docs/results/distributed.md.
 
 Every place has one thread, so that two places fill a machine of two cores. What more places would
-do is shown by trees that only wait: then it is Dask alone that takes time.
+do is shown by trees that only wait: then it is Dask alone that takes time. A measurement is a process
+of its own and its result a file: what is there is not done again.
 
     python -m tests.bench.distributed
 """
@@ -12,7 +13,6 @@ import argparse
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import joblib
+import psutil
 
 from housing_core.api.spec import Training
 from housing_core.bundle import RecipeResult
@@ -30,11 +30,21 @@ from housing_training.candidates import Fitter
 from housing_training.crew import ALONE, Crew
 from housing_training.forest import grow_forest
 from housing_training.search import search
-from tests.bench.training_splits import ROOT, paired_split
+from tests.bench.training_splits import ROOT, kept_result, paired_split
 from tests.training_workers import NoStore, WorkerProcess, new_crewing, workers
 
+CACHE = ROOT / "build" / "bench-distributed"
 PAGE = ROOT / "docs" / "results" / "distributed.md"
 TREES, WAITS, WAIT_SECONDS, TRIALS = 100, 80, 0.5, 4
+
+MEASURED = (
+    *(("wait", places, "-") for places in ("0", "2", "4", "8")),
+    *(("grow", places, "-") for places in ("0", "1", "2")),
+    ("grow", "3", "killed"),
+    *(("search", places, "-") for places in ("0", "2")),
+)
+"""The work, its places (the Job's own and workers; 0 is a training without Dask), and whether one
+worker is killed in the middle."""
 
 Result = dict[str, Any]
 
@@ -48,33 +58,12 @@ def main() -> None:
         what, places, killed = arguments.one
         print(json.dumps(measure(what, int(places), killed == "killed")))
         return
-    PAGE.write_text(
-        page(
-            [_one("grow", 0), _one("grow", 1), _one("grow", 2), _one("grow", 3, "killed")],
-            [_one("search", 0), _one("search", 2)],
-            [_one("wait", places) for places in (0, 1, 2, 4, 8)],
-        ),
-        "utf-8",
-    )
-    print(PAGE.read_text("utf-8"))
-
-
-def _one(what: str, places: int, killed: str = "-") -> Result:
-    """One measurement in a process of its own.
-
-    Args:
-        what: `grow`, `search` or `wait`.
-        places: the Job's own and workers; 0 is a training without Dask.
-        killed: `killed` when a worker shall be, in the middle.
-
-    """
-    command = [sys.executable, "-m", "tests.bench.distributed", "--one", what, str(places), killed]
     # What joblib counts, and so the threads of every place.
-    environment = {**os.environ, "LOKY_MAX_CPU_COUNT": "1", "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
-    result: Result = json.loads(ended.stdout.splitlines()[-1])
-    print(result, flush=True)
-    return result
+    os.environ.update({"LOKY_MAX_CPU_COUNT": "1", "OMP_NUM_THREADS": "1"})
+    for work, place, killed in MEASURED:
+        kept_result("tests.bench.distributed", CACHE, work, place, killed)
+    PAGE.write_text(page(), "utf-8")
+    print(PAGE.read_text("utf-8"))
 
 
 def measure(what: str, places: int, killed: bool) -> Result:
@@ -83,15 +72,30 @@ def measure(what: str, places: int, killed: bool) -> Result:
     with crew_of(places) as (crew, started):
         if killed:
             threading.Timer(10, started[0].kill).start()
-        begun = time.perf_counter()
+        begun, busy_before, own_before = time.perf_counter(), busy(), own()
         made = work(crew)
         seconds = time.perf_counter() - begun
+        others = (busy() - busy_before) - (own() - own_before)
     return {
         "places": places,
         "killed": killed,
         "seconds": round(seconds, 1),
+        "others": max(0.0, round(others / seconds, 1)),
         "digest": hashlib.sha256(made).hexdigest()[:12],
     }
+
+
+def busy() -> float:
+    """Seconds that the machine's cores have worked."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)
+
+
+def own() -> float:
+    """Of these, what this process and its workers have; a killed one counts no more."""
+    here = psutil.Process()
+    times = [process.cpu_times() for process in (here, *here.children())]
+    return float(sum(each.user + each.system for each in times))
 
 
 @contextmanager
@@ -168,41 +172,44 @@ def wait_for_tree(seconds: float, number: int) -> int:
     return number
 
 
-def page(grown: list[Result], searched: list[Result], waited: list[Result]) -> str:
+def page() -> str:
     """Speed-up against places, for each piece of work."""
     lines = [
         "# A training shared with workers, measured",
         "",
-        f"Written by `make bench-distributed` on a machine with {joblib.cpu_count()} cores. A place "
+        f"Written by `make bench-distributed` on a machine with {os.cpu_count()} cores. A place "
         "is the Job's own process or a worker, each a process with one thread, speaking TLS over "
         "the loopback interface; workers are there before the clock starts. More places than cores "
         "cannot make anything faster that computes: the first two tables end at the machine's "
-        "cores, and the third shows what Dask alone costs with more places.",
+        "cores, and the third shows what Dask alone costs with more places. The last column says how "
+        "many cores other programs had meanwhile, which these did not.",
         "",
         f"## {TREES} trees of the seed's forest, Istanbul",
         "",
-        *_table(grown),
+        *_table("grow"),
         "",
         f"## Search: {TRIALS} settings of a forest of 20 trees, five folds, Istanbul",
         "",
-        *_table(searched),
+        *_table("search"),
         "",
         f"## {WAITS} trees that wait for {WAIT_SECONDS:g} s each and compute nothing",
         "",
-        *_table(waited),
+        *_table("wait"),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _table(results: list[Result]) -> list[str]:
+def _table(work: str) -> list[str]:
+    names = ["-".join(which) for which in MEASURED if which[0] == work]
+    results: list[Result] = [json.loads((CACHE / f"{name}.json").read_text()) for name in names]
     first = results[0]
     return [
-        "| places | seconds | speed-up | same result |",
-        "|---|---|---|---|",
+        "| places | seconds | speed-up | same result | cores that others had |",
+        "|---|---|---|---|---|",
         *(
             f"| {_places(result)} | {result['seconds']:.1f} "
             f"| {first['seconds'] / result['seconds']:.2f} "
-            f"| {'yes' if result['digest'] == first['digest'] else 'NO'} |"
+            f"| {'yes' if result['digest'] == first['digest'] else 'NO'} | {result['others']:.1f} |"
             for result in results
         ),
     ]
