@@ -11,7 +11,8 @@ from pydantic.alias_generators import to_camel
 
 from housing_core.bundle import Schema
 from housing_core.tasks import FallbackLevel
-from housing_serving.model import Model, Predictions
+from housing_serving.graphs import Predictions
+from housing_serving.model import Model
 
 
 class Described(BaseModel):

@@ -1,22 +1,18 @@
-"""A model in memory: the bundle's graph in ONNX Runtime, and the check of its golden rows."""
+"""A model in memory: the bundle's graph, and the check of its golden rows."""
 
 from __future__ import annotations
 
-import ctypes
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from housing_core.bundle import (
     GOLDEN_TOLERANCE,
-    GRAPH_BATCH_ROWS,
-    GRAPH_FILE,
     BundleError,
     GoldenRow,
     Reference,
@@ -28,31 +24,16 @@ from housing_core.bundle import (
     read_summary,
 )
 from housing_serving.encoding import BadListingsError, Encoder, Inputs, Listing
+from housing_serving.graphs import (
+    Graph,
+    Predictions,
+    WholeGraph,
+    first_line,
+    load_parts,
+    run_in_batches,
+)
 
-OUTPUTS = ["label", "probabilities"]
-_TYPES = {
-    "Numeric": "tensor(float)",
-    "Categorical": "tensor(string)",
-    "HighCardinality": "tensor(string)",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Predictions:
-    """Answers for some listings.
-
-    Attributes:
-        labels: positions in the schema's classes, int64, (rows,).
-        probabilities: float32 in [0, 1], (rows, classes).
-
-    """
-
-    labels: NDArray[np.int64]
-    probabilities: NDArray[np.float32]
-
-    def part(self, start: int, end: int) -> Predictions:
-        """The answers for some of the listings."""
-        return Predictions(self.labels[start:end], self.probabilities[start:end])
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +41,7 @@ class Model:
     """A version that has given the expected answer to every golden row.
 
     Attributes:
+        graph: answers encoded rows.
         golden: the rows that were checked.
         summary: scores and lineage.
         reference: what the training data looked like.
@@ -70,7 +52,7 @@ class Model:
     version: str
     schema: Schema
     encoder: Encoder
-    session: Any
+    graph: Graph
     golden: list[GoldenRow]
     summary: Summary
     reference: Reference
@@ -88,11 +70,11 @@ class Model:
             BadListingsError: when a value cannot be taken.
 
         """
-        return _run(self.session, self.encoder, rows)
+        return _run(self.graph, self.encoder, rows)
 
     def classify(self, inputs: Inputs) -> Predictions:
         """Classify rows that the encoder has encoded; safe to call from several threads."""
-        return _run_inputs(self.session, inputs)
+        return run_in_batches(self.graph, inputs)
 
 
 def load_model(folder: Path, version: str) -> Model:
@@ -113,61 +95,41 @@ def load_model(folder: Path, version: str) -> Model:
             f"schema.json: {len(schema.classes)} classes need {len(schema.classes) - 1} "
             f"boundaries, not {len(schema.boundaries)}"
         )
-    session = _open_session(folder / GRAPH_FILE)
-    _check_graph(session, schema)
-    latency = _check_golden_rows(session, encoder, schema, golden)
-    return Model(version, schema, encoder, session, golden, summary, reference, latency)
+    graph, latency = _load_graph(folder, schema, encoder, golden)
+    return Model(version, schema, encoder, graph, golden, summary, reference, latency)
 
 
-def _open_session(path: Path) -> Any:
-    options = onnxruntime.SessionOptions()
-    # Parallelism comes from requests and pods; threads within one small call only wait.
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+def _load_graph(
+    folder: Path, schema: Schema, encoder: Encoder, golden: list[GoldenRow]
+) -> tuple[Graph, float]:
+    """The graph that has given the golden rows' answers, and one row's seconds."""
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's errors share no narrower class
-        raise BundleError(f"{path.name} cannot be loaded: {_first_line(error)}") from error
-    finally:
-        _give_memory_back()
-
-
-def _give_memory_back() -> None:
-    """Return to the system what loading has freed, two thirds of all; glibc would keep it."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none, and needs none
-    if trim is not None:
-        trim(0)
-
-
-def _check_graph(session: Any, schema: Schema) -> None:
-    found = {node.name: node.type for node in session.get_inputs()}
-    expected = {Schema.input_name(i): _TYPES[c.kind] for i, c in enumerate(schema.columns)}
-    if found != expected:
-        wrong = sorted(name for name in found | expected if found.get(name) != expected.get(name))
-        raise BundleError(f"{GRAPH_FILE} does not fit schema.json: its input {wrong[0]} differs")
-    missing = set(OUTPUTS) - {node.name for node in session.get_outputs()}
-    if missing:
-        raise BundleError(f"{GRAPH_FILE} has no output {', '.join(sorted(missing))}")
+        parts = load_parts(folder, schema)
+        if parts is not None:
+            return parts, _check_golden_rows(parts, encoder, schema, golden)
+    except BundleError as error:
+        logger.warning("the whole graph answers, which is slower: %s", error)
+    graph = WholeGraph(folder, schema)
+    return graph, _check_golden_rows(graph, encoder, schema, golden)
 
 
 def _check_golden_rows(
-    session: Any, encoder: Encoder, schema: Schema, golden: list[GoldenRow]
+    graph: Graph, encoder: Encoder, schema: Schema, golden: list[GoldenRow]
 ) -> float:
     """Check every golden row alone and all at once; return the 95th percentile of one row's seconds."""
     seconds = []
     answers = []
     try:
-        _run(session, encoder, [golden[0].row])  # the first call pays for allocations
+        _run(graph, encoder, [golden[0].row])  # the first call pays for allocations
         for expected in golden:
             start = time.perf_counter()
-            answers.append(_run(session, encoder, [expected.row]))
+            answers.append(_run(graph, encoder, [expected.row]))
             seconds.append(time.perf_counter() - start)
-        answers.append(_run(session, encoder, [expected.row for expected in golden]))
+        answers.append(_run(graph, encoder, [expected.row for expected in golden]))
     except BadListingsError as error:
         raise BundleError(f"golden.json: the schema refuses a row: {error.fields[0]}") from error
     except Exception as error:  # ONNX Runtime's errors share no narrower class
-        raise BundleError(f"{GRAPH_FILE} fails on the golden rows: {_first_line(error)}") from error
+        raise BundleError(f"{graph.files} fails on the golden rows: {first_line(error)}") from error
     labels = np.concatenate([answer.labels for answer in answers])
     shares = np.concatenate([answer.probabilities for answer in answers])
     for i, expected in enumerate([*golden, *golden]):
@@ -195,25 +157,5 @@ def _compare(
         )
 
 
-def _run(session: Any, encoder: Encoder, rows: Sequence[Listing]) -> Predictions:
-    return _run_inputs(session, encoder.encode(rows))
-
-
-def _run_inputs(session: Any, inputs: Inputs) -> Predictions:
-    """A batch of rows at a time: inside, the graph spreads each over thousands of features."""
-    rows = len(next(iter(inputs.values())))
-    batches = [
-        session.run(
-            OUTPUTS,
-            {name: values[start : start + GRAPH_BATCH_ROWS] for name, values in inputs.items()},
-        )
-        for start in range(0, rows, GRAPH_BATCH_ROWS)
-    ]
-    if len(batches) == 1:
-        return Predictions(*batches[0])
-    labels, probabilities = zip(*batches, strict=True)
-    return Predictions(np.concatenate(labels), np.concatenate(probabilities))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:300] or type(error).__name__
+def _run(graph: Graph, encoder: Encoder, rows: Sequence[Listing]) -> Predictions:
+    return run_in_batches(graph, encoder.encode(rows))

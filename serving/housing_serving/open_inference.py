@@ -16,8 +16,9 @@ import numpy as np
 import orjson
 
 from housing_core.bundle import Schema
+from housing_serving.graphs import Predictions
 from housing_serving.listings import load_json
-from housing_serving.model import Model, Predictions
+from housing_serving.model import Model
 from housing_serving.problems import Problem, shown
 from housing_serving.request_context import REQUEST_ID
 

@@ -9,10 +9,11 @@ from datetime import datetime
 from housing_core.tasks import ServingTask
 from housing_serving.answer import write_answer
 from housing_serving.encoding import BadListingsError, Listing
+from housing_serving.graphs import Predictions
 from housing_serving.listings import parse
 from housing_serving.log_tables import LogEntry
 from housing_serving.metrics import Metrics
-from housing_serving.model import Model, Predictions
+from housing_serving.model import Model
 from housing_serving.problems import bad_listings, no_model
 from housing_serving.readiness import Serving
 

@@ -21,8 +21,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.ensemble import RandomForestClassifier
 
+from housing_training.compact_trees import SplitNodes, Votes, compact
 from housing_training.features import CROSS_SEPARATOR, Encoder, HashedInput
-from housing_training.graph import Array, GraphBuilder
+from housing_training.graph import Array, GraphBuilder, TreesApart
 
 _SUM = 1
 _GREATER = 3
@@ -91,12 +92,13 @@ def add_hashed_forest(
     """The seed's model: features of the inputs, then the forest; returns its answers' name."""
     layout = _lay_out(forest, encoder.width)
     _add_features(graph, encoder, inputs, layout)
-    return _add_forest(graph, forest, layout)
+    return _add_forest(graph, forest, layout, ("positions", "signed_values"), encoder.width + 1)
 
 
 def add_forest(graph: GraphBuilder, forest: RandomForestClassifier, width: int) -> str:
     """A forest over `features` (rows, width) as they are; returns its answers' name."""
-    return _add_forest(graph, forest, _Layout(np.arange(width), np.ones(width, np.float32)))
+    layout = _Layout(np.arange(width), np.ones(width, np.float32))
+    return _add_forest(graph, forest, layout, ("features",), None)
 
 
 def _add_features(
@@ -245,11 +247,28 @@ def add_buckets(
     graph.add("Mod", ["hashes_absolute", "buckets"], "bucket")
 
 
-def _add_forest(graph: GraphBuilder, forest: RandomForestClassifier, layout: _Layout) -> str:
-    """`features` → leaf of each tree → its class distribution → mean over the trees."""
+def _add_forest(
+    graph: GraphBuilder,
+    forest: RandomForestClassifier,
+    layout: _Layout,
+    read: Sequence[str],
+    features: int | None,
+) -> str:
+    """`features` → leaf of each tree → its class distribution → mean over the trees.
+
+    Args:
+        read: what the trees apart are given, see `graph.TreesApart`.
+        features: how many there are, where that is not all of them; see `compact`.
+
+    """
     leaves = _number_leaves(forest)
-    graph.nodes.append(_tree_ensemble(forest, leaves, layout))
+    node, split = _tree_ensemble(forest, leaves, layout)
+    graph.nodes.append(node)
     table = np.array(list(leaves.distributions), np.float64)
+    trees = len(forest.estimators_)
+    held = numpy_helper.to_array(helper.get_node_attr_value(node, "leaf_weights")).astype(int)
+    votes = Votes(table[held], np.zeros(trees), trees, None)
+    graph.apart = TreesApart(tuple(read), compact(split, votes, features))
     graph.add("Cast", ["leaf_numbers"], "leaf", to=TensorProto.INT32)
     # float64, as in scikit-learn: what is a tie there is a tie here.
     graph.add("Gather", [graph.constant("distributions", table), "leaf"], "votes", axis=0)
@@ -283,7 +302,7 @@ def _number_leaves(forest: RandomForestClassifier) -> _Leaves:
 
 def _tree_ensemble(
     forest: RandomForestClassifier, leaves: _Leaves, layout: _Layout
-) -> onnx.NodeProto:
+) -> tuple[onnx.NodeProto, SplitNodes]:
     """All trees in one operator; tree t adds the number of its leaf to target t."""
     parts: dict[str, list[Array]] = {}
     roots: list[int] = []
@@ -325,6 +344,16 @@ def _tree_ensemble(
         nodes += len(inner)
         leaf_count += len(held)
     joined = {name: np.concatenate(values) for name, values in parts.items()}
+    split = SplitNodes(
+        np.array(roots),
+        joined["nodes_featureids"],
+        joined["nodes_splits"],
+        under=joined["nodes_falsenodeids"],
+        over=joined["nodes_truenodeids"],
+        under_is_leaf=joined["nodes_falseleafs"],
+        over_is_leaf=joined["nodes_trueleafs"],
+        missing_over=np.zeros(nodes, bool),
+    )
     node = helper.make_node(
         "TreeEnsemble",
         ["features"],
@@ -340,4 +369,4 @@ def _tree_ensemble(
     )
     for name, values in joined.items():
         node.attribute.append(helper.make_attribute(name, values.astype(np.int64).tolist()))
-    return node
+    return node, split

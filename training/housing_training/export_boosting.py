@@ -13,7 +13,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from housing_training.graph import Array, GraphBuilder
+from housing_training.compact_trees import SplitNodes, Votes, compact
+from housing_training.graph import Array, GraphBuilder, TreesApart
 
 _SUM = 1
 _LESS_OR_EQUAL = 0
@@ -25,19 +26,23 @@ def add_boosting(
     """Features → sum of the trees' leaves → (rows, classes) probabilities, float64."""
     classes = len(boosting.classes_)
     graph.add("Cast", [features], "features_double", to=TensorProto.DOUBLE)
-    graph.nodes.append(_tree_ensemble(boosting, classes, "features_double"))
     baseline = np.zeros((1, classes))
     # With two classes there is one sum, that of the second against the first.
     baseline[0, -boosting.n_trees_per_iteration_ :] = np.ravel(boosting._baseline_prediction)
+    node, split, leaves, targets = _tree_ensemble(boosting, classes, "features_double")
+    graph.nodes.append(node)
+    votes = Votes(leaves[:, np.newaxis], targets, 1, baseline[0])
+    graph.apart = TreesApart((features,), compact(split, votes, None))
     graph.add("Add", ["leaf_sums", graph.constant("baseline", baseline)], "scores")
     return graph.add("Softmax", ["scores"], "boosted", axis=1)
 
 
 def _tree_ensemble(
     boosting: HistGradientBoostingClassifier, classes: int, features: str
-) -> onnx.NodeProto:
+) -> tuple[onnx.NodeProto, SplitNodes, Array, Array]:
     parts: dict[str, list[Array]] = {}
     roots: list[int] = []
+    targets: list[int] = []
     nodes = leaf_count = 0
 
     def append(name: str, values: Any) -> None:
@@ -50,6 +55,7 @@ def _tree_ensemble(
             is_leaf = tree["is_leaf"].astype(bool)
             at = np.where(is_leaf, np.cumsum(is_leaf) - 1, np.cumsum(~is_leaf) - 1)
             roots.append(nodes)
+            targets.append(target)
             if is_leaf[0]:
                 # A tree of one leaf: the operator wants a node, so both sides lead to that leaf.
                 inner = np.zeros(1, np.int64)
@@ -70,6 +76,17 @@ def _tree_ensemble(
             nodes += len(inner)
             leaf_count += int(is_leaf.sum())
     joined = {name: np.concatenate(values) for name, values in parts.items()}
+    split = SplitNodes(
+        np.array(roots),
+        joined["nodes_featureids"],
+        joined["nodes_splits"],
+        under=joined["nodes_truenodeids"],
+        over=joined["nodes_falsenodeids"],
+        under_is_leaf=joined["nodes_trueleafs"],
+        over_is_leaf=joined["nodes_falseleafs"],
+        missing_over=joined["nodes_missing_value_tracks_true"] == 0,
+    )
+    leaves = joined["leaf_weights"]
     node = helper.make_node(
         "TreeEnsemble",
         [features],
@@ -85,4 +102,4 @@ def _tree_ensemble(
     )
     for name, values in joined.items():
         node.attribute.append(helper.make_attribute(name, values.astype(np.int64).tolist()))
-    return node
+    return node, split, leaves, np.array(targets)

@@ -5,6 +5,7 @@ A model adds its own part: from the inputs to one float64 probability a class (`
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from housing_core.bundle import Schema
+from housing_core.bundle import GRAPH_FILE, INPUTS_FILE, TREES_FILE, Schema
 from housing_training.calibration import Calibration
 from housing_training.columns import Columns
 
@@ -24,12 +25,27 @@ IR_VERSION = 10
 Array = np.ndarray[Any, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class TreesApart:
+    """Where the graph can be taken apart at its trees, which serving walks by itself.
+
+    Attributes:
+        read: tensors that the trees are given.
+        arrays: of `trees.npz`; None where they do not fit its format.
+
+    """
+
+    read: tuple[str, ...]
+    arrays: dict[str, Array] | None
+
+
 @dataclass
 class GraphBuilder:
     """Nodes and constants of the graph as it grows."""
 
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
+    apart: TreesApart | None = None
 
     def constant(self, name: str, values: Array) -> str:
         """Add a constant; returns its name."""
@@ -56,8 +72,10 @@ AddModel = Callable[[GraphBuilder, Mapping[str, str]], str]
 
 def export_graph(
     columns: Columns, add_model: AddModel, calibration: Calibration, classes: int
-) -> bytes:
-    """The serialised graph: inputs `column_<i>` (rows, 1), outputs `label` and `probabilities`.
+) -> dict[str, bytes]:
+    """The graph and its parts, by file name of the bundle.
+
+    The graph has inputs `column_<i>` (rows, 1) and outputs `label` and `probabilities`.
 
     Args:
         columns: the inputs, in the order of the schema.
@@ -72,25 +90,57 @@ def export_graph(
     graph.add("ArgMax", [answers], "label", axis=1, keepdims=0)
     calibrated = _add_calibration(graph, answers, calibration)
     graph.add("Cast", [calibrated], "probabilities", to=TensorProto.FLOAT)
+    typed_inputs = [
+        helper.make_tensor_value_info(
+            inputs[column.name],
+            TensorProto.FLOAT if column.kind == "Numeric" else TensorProto.STRING,
+            ["rows", 1],
+        )
+        for column in columns.inputs
+    ]
+    outputs = [
+        helper.make_tensor_value_info("label", TensorProto.INT64, ["rows"]),
+        helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["rows", classes]),
+    ]
+    files = {GRAPH_FILE: _serialise(graph, typed_inputs, outputs)}
+    apart = graph.apart
+    if apart is not None and apart.arrays is not None:
+        read = [helper.make_empty_tensor_value_info(name) for name in apart.read]
+        files[INPUTS_FILE] = _serialise(graph, typed_inputs, read)
+        content = io.BytesIO()
+        arrays = apart.arrays | _calibration_arrays(calibration)
+        np.savez_compressed(content, allow_pickle=False, **arrays)
+        files[TREES_FILE] = content.getvalue()
+    return files
+
+
+def _calibration_arrays(calibration: Calibration) -> dict[str, Array]:
+    if calibration.is_identity:
+        return {}
+    return {
+        "calibration_floor": np.array(calibration.floor),
+        "calibration_scale": np.array(calibration.scale),
+        "calibration_shifts": np.array(calibration.shifts),
+    }
+
+
+def _serialise(
+    graph: GraphBuilder, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]
+) -> bytes:
+    """The model of these outputs: only the nodes and constants that lead from the inputs to them."""
+    given, wanted = {value.name for value in inputs}, {value.name for value in outputs}
+    nodes = []
+    for node in reversed(graph.nodes):
+        if wanted.intersection(node.output):
+            nodes.append(node)
+            wanted.update(set(node.input) - given)
     model = helper.make_model(
         helper.make_graph(
-            graph.nodes,
+            nodes[::-1],
             "classifier",
-            [
-                helper.make_tensor_value_info(
-                    inputs[column.name],
-                    TensorProto.FLOAT if column.kind == "Numeric" else TensorProto.STRING,
-                    ["rows", 1],
-                )
-                for column in columns.inputs
-            ],
-            [
-                helper.make_tensor_value_info("label", TensorProto.INT64, ["rows"]),
-                helper.make_tensor_value_info(
-                    "probabilities", TensorProto.FLOAT, ["rows", classes]
-                ),
-            ],
-            list(graph.constants.values()),
+            inputs,
+            outputs,
+            [constant for name, constant in graph.constants.items() if name in wanted],
         ),
         opset_imports=[helper.make_opsetid(domain, version) for domain, version in OPSETS.items()],
         ir_version=IR_VERSION,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from housing_core.api.spec import Cross, Dataset, Training
-from housing_core.bundle import GRAPH_FILE, Reference, Schema, ScoreIntervals, Scores
+from housing_core.bundle import Reference, Schema, ScoreIntervals, Scores
 from housing_training.bundling import make_schema
 from housing_training.calibration import Calibration
 from housing_training.candidates import Fitter, Part
@@ -167,11 +167,10 @@ def prepare(
 
 
 def write_graph(prepared: Prepared, model: Model, calibration: Calibration, folder: Path) -> Graph:
-    """Write the graph into a bundle folder, and load it."""
-    content = export_graph(
-        prepared.columns, model.add_to, calibration, len(prepared.schema.classes)
-    )
-    (folder / GRAPH_FILE).write_bytes(content)
+    """Write the graph and its parts into a bundle folder, and load it."""
+    files = export_graph(prepared.columns, model.add_to, calibration, len(prepared.schema.classes))
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
     return Graph(folder)
 
 

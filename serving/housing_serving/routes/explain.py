@@ -73,7 +73,7 @@ def explain_routes(service: Service) -> APIRouter:
     known: dict[str, Explainer] = {}
 
     def explainer_of(model: Model) -> Explainer:
-        key = f"{model.version} {id(model.session)}"
+        key = f"{model.version} {id(model.graph)}"
         found = known.get(key)
         if found is None:
             found = Explainer(model)
