@@ -237,7 +237,14 @@ def servers(prepared: Path, own: Path, port: int) -> dict[str, Server]:
         MLFLOW: {
             "requirements": PEERS / "mlflow.txt",
             "command": (
-                *("-m", "mlflow", "models", "serve", "--model-uri", str(prepared / "mlflow-model")),
+                *(
+                    "-m",
+                    "mlflow",
+                    "models",
+                    "serve",
+                    "--model-uri",
+                    str((prepared / "mlflow-model").resolve()),
+                ),
                 *("--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)),
                 *("--workers", "1"),
             ),
