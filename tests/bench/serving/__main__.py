@@ -57,6 +57,7 @@ def main() -> None:
     for name in names:
         every[name].python()
     if arguments.prepare:
+        print("models and environments are there: make bench-serving measures")
         return
     results = {name: Result(name) for name in names}
     for number in range(arguments.passes):
