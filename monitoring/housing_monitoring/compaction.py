@@ -211,7 +211,7 @@ def _write(folder: storage.Location, sources: Mapping[str, _Source]) -> int:
     with (
         storage.writing(target) as stream,
         pq.ParquetWriter(
-            stream, schema.with_metadata(replaced.to_metadata()), compression="zstd"
+            stream, schema.with_metadata(replaced.to_metadata()), **log.parquet_options(schema)
         ) as writer,
     ):
         for group in _row_groups(folder, list(sources.values()), schema):

@@ -64,35 +64,49 @@ def class_ranges(schema: Schema) -> list[dict[str, Any]]:
     ]
 
 
-def write_answer(
-    *,
-    request_id: str,
-    model_name: str,
-    model: Model,
-    track: str,
-    serving_from: FallbackLevel,
-    ignored_fields: Sequence[str],
-    predictions: Predictions,
-) -> bytes:
-    """The JSON of an `Answer`."""
-    classes = model.schema.classes
+def common_part(
+    *, model_name: str, model: Model, track: str, serving_from: FallbackLevel
+) -> dict[str, Any]:
+    """What the answers of one moment have in common."""
+    return {
+        "modelName": model_name,
+        "modelVersion": model.version,
+        "track": track,
+        "servingFrom": serving_from,
+        "classes": orjson.Fragment(orjson.dumps(class_ranges(model.schema))),
+    }
+
+
+def list_predictions(classes: Sequence[str], predictions: Predictions) -> list[dict[str, Any]]:
+    """The answer for each listing, as `Prediction` describes it."""
     # Iterating the array gives float32 scalars, which orjson writes with their own few digits.
-    listed = [
+    return [
         {"class": classes[label], "probabilities": dict(zip(classes, shares, strict=True))}
         for label, shares in zip(
             predictions.labels.tolist(), predictions.probabilities, strict=True
         )
     ]
+
+
+def write_answer(
+    request_id: str,
+    common: dict[str, Any],
+    ignored_fields: Sequence[str],
+    predictions: Sequence[dict[str, Any]],
+) -> bytes:
+    """The JSON of an `Answer`.
+
+    Args:
+        common: of `common_part`.
+        predictions: of `list_predictions`, for the listings of this request.
+
+    """
     return orjson.dumps(
         {
             "requestId": request_id,
-            "modelName": model_name,
-            "modelVersion": model.version,
-            "track": track,
-            "servingFrom": serving_from,
-            "classes": class_ranges(model.schema),
+            **common,
             "ignoredFields": ignored_fields,
-            "predictions": listed,
+            "predictions": predictions,
         },
         option=orjson.OPT_SERIALIZE_NUMPY,
     )

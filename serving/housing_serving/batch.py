@@ -8,8 +8,9 @@ from dataclasses import replace
 from housing_serving.batch_reading import Batch, BatchReader
 from housing_serving.batch_writing import AnsweredRow, BatchWriter
 from housing_serving.encoding import BadListingsError, Listing
+from housing_serving.log_tables import Received
 from housing_serving.model import Model
-from housing_serving.predictor import Predictor, Received
+from housing_serving.predictor import Predictor
 from housing_serving.problems import field_error
 
 

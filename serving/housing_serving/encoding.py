@@ -158,6 +158,8 @@ class Encoder:
 
     def ignored_fields(self, rows: Sequence[Listing]) -> list[str]:
         """Names of fields that are no column, sorted."""
+        if all(map(self._known.issuperset, rows)):
+            return []
         return sorted({name for row in rows for name in row.keys() - self._known})
 
     def _bad_fields(self, rows: Sequence[Listing]) -> list[BadField]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,72 +15,140 @@ from numpy.typing import NDArray
 
 from housing_core import prediction_log
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ABSENT = object()
+
 
 @dataclass(frozen=True, slots=True)
-class LogEntry:
-    """One answered request.
+class Received:
+    """What the log keeps of a request beside its listings.
 
     Attributes:
-        time: when the request came in, UTC.
-        columns: the columns of the model that answered.
-        rows: the listings as they came.
-        classes: the predicted class of each.
-        probabilities: float32, (rows, classes).
-        size: bytes of the request's body, about what the entry holds in memory.
-        positions: of the rows in their request; from 0 on when None.
+        time: when it came in, UTC.
+        size: bytes of its body, about what its listings hold in memory.
 
     """
 
     request_id: str
     time: datetime
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """What was answered by one call of the model.
+
+    Attributes:
+        requests: one or more, whose listings were classified together.
+        counts: how many of the rows came with each.
+        rows: the listings as they came.
+        columns: of the model that answered.
+        classes: of the model.
+        labels: positions in `classes`, int64, (rows,).
+        probabilities: float32, (rows, classes).
+        positions: of the rows in their request; from 0 on in each when None.
+
+    """
+
+    requests: Sequence[Received]
+    counts: Sequence[int]
+    rows: Sequence[Mapping[str, Any]]
     version: str
     track: str
     columns: tuple[str, ...]
-    rows: Sequence[Mapping[str, Any]]
     classes: Sequence[str]
+    labels: NDArray[np.int64]
     probabilities: NDArray[np.float32]
-    size: int
     positions: Sequence[int] | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the requests' bodies."""
+        return sum(request.size for request in self.requests)
 
 
 def to_tables(model_name: str, entries: Sequence[LogEntry]) -> list[tuple[str, pa.Table]]:
     """Entries → (folder below the log's URI, table), one for each hour and set of columns."""
-    groups: dict[tuple[str, tuple[str, ...]], list[LogEntry]] = {}
+    groups: dict[tuple[str, ...], list[LogEntry]] = {}
     for entry in entries:
-        folder = prediction_log.partition("predictions", model_name, entry.time)
-        groups.setdefault((folder, entry.columns), []).append(entry)
-    return [(folder, _table(columns, group)) for (folder, columns), group in groups.items()]
+        groups.setdefault(entry.columns, []).append(entry)
+    return [
+        (prediction_log.partition("predictions", model_name, hour), table)
+        for columns, group in groups.items()
+        for hour, table in _by_hour(_table(columns, group))
+    ]
+
+
+def _by_hour(table: pa.Table) -> list[tuple[datetime, pa.Table]]:
+    """(a time of the hour, its rows) for each hour; most often there is but one."""
+    times = table.column(prediction_log.TIME)
+    hours = times.cast(pa.int64()).to_numpy() // 3_600_000_000
+    found, first = np.unique(hours, return_index=True)
+    if len(found) == 1:
+        return [(times[0].as_py(), table)]
+    return [
+        (times[start].as_py(), table.filter(pa.array(hours == hour)))
+        for hour, start in zip(found.tolist(), first.tolist(), strict=True)
+    ]
 
 
 def _table(columns: tuple[str, ...], entries: Sequence[LogEntry]) -> pa.Table:
     schema = prediction_log.predictions_schema(list(columns))
+    requests = [request for entry in entries for request in entry.requests]
+    counts = [count for entry in entries for count in entry.counts]
     rows = [row for entry in entries for row in entry.rows]
+    by_request = pa.array(np.repeat(np.arange(len(requests)), counts))
+    by_entry = pa.array(np.repeat(np.arange(len(entries)), [len(entry.rows) for entry in entries]))
+    # Arrow takes much longer to read times than to read the differences between them.
+    times = pa.array([request.time - _EPOCH for request in requests], pa.duration("us"))
     features = pa.StructArray.from_arrays(
-        [pa.array([_json(row, name) for row in rows], pa.string()) for name in columns],
+        [pa.array(texts, pa.string()) for texts in _json_texts(rows, columns)],
         fields=list(schema.field(prediction_log.FEATURES).type),
     )
     return pa.table(
         {
-            prediction_log.REQUEST_ID: _repeated(entries, "request_id"),
-            prediction_log.ROW: [
-                i for entry in entries for i in entry.positions or range(len(entry.rows))
-            ],
-            prediction_log.TIME: _repeated(entries, "time"),
-            prediction_log.MODEL_VERSION: _repeated(entries, "version"),
-            prediction_log.TRACK: _repeated(entries, "track"),
+            prediction_log.REQUEST_ID: pa.array([r.request_id for r in requests]).take(by_request),
+            prediction_log.ROW: [i for entry in entries for i in _positions(entry)],
+            prediction_log.TIME: times.cast(pa.int64()).take(by_request),
+            prediction_log.MODEL_VERSION: pa.array([e.version for e in entries]).take(by_entry),
+            prediction_log.TRACK: pa.array([e.track for e in entries]).take(by_entry),
             prediction_log.FEATURES: features,
-            prediction_log.PREDICTED_CLASS: [name for entry in entries for name in entry.classes],
-            prediction_log.PROBABILITIES: [
-                shares for entry in entries for shares in entry.probabilities.tolist()
+            prediction_log.PREDICTED_CLASS: [
+                entry.classes[label] for entry in entries for label in entry.labels.tolist()
             ],
+            prediction_log.PROBABILITIES: _lists([entry.probabilities for entry in entries]),
         },
         schema=schema,
     )
 
 
-def _repeated(entries: Sequence[LogEntry], attribute: str) -> list[Any]:
-    return [getattr(entry, attribute) for entry in entries for _ in entry.rows]
+def _positions(entry: LogEntry) -> Iterable[int]:
+    return entry.positions or chain.from_iterable(map(range, entry.counts))
 
 
-def _json(row: Mapping[str, Any], name: str) -> str | None:
-    return orjson.dumps(row[name]).decode() if name in row else None
+def _lists(shares: Sequence[NDArray[np.float32]]) -> pa.ListArray:
+    """A list for each row; versions may differ in the number of their classes."""
+    lengths = np.repeat([part.shape[1] for part in shares], [len(part) for part in shares])
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    values = np.concatenate([part.ravel() for part in shares])
+    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pa.array(values))
+
+
+class _Texts(dict[Any, str | None]):
+    """Value → its JSON text."""
+
+    def __missing__(self, value: Any) -> str:
+        text = orjson.dumps(value).decode()
+        if isinstance(value, str):  # 1, 1.0 and true are one key of a dictionary
+            self[value] = text
+        return text
+
+
+def _json_texts(
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[str]
+) -> list[list[str | None]]:
+    """For each column, the JSON text of each row's value; None where there is none."""
+    texts = _Texts({_ABSENT: None})
+    # Row by row: thousands of rows are more than the processor's cache holds.
+    told = [texts[row.get(name, _ABSENT)] for row in rows for name in columns]
+    return [told[i :: len(columns)] for i in range(len(columns))]

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from prometheus_client import Counter, Gauge
 
+from housing_core import prediction_log
 from housing_core.storage import StorageError, locate, write_file
 from housing_serving.log_tables import to_tables
 
@@ -216,7 +217,7 @@ class PredictionLog:
 
     def _file(self, folder: str, table: pa.Table) -> _File:
         content = io.BytesIO()
-        pq.write_table(table, content, compression="zstd")
+        pq.write_table(table, content, **prediction_log.parquet_options(table.schema))
         self._sequence += 1
         path = f"{folder}/{self._writer}-{self._sequence:06d}.parquet"
         return _File(path, content.getvalue(), table.num_rows)

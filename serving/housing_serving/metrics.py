@@ -7,6 +7,7 @@ Every label has few values. With several workers each keeps its values in files 
 from __future__ import annotations
 
 import os
+from collections import Counter as Counts
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -160,25 +161,25 @@ class Metrics:
     def count_predictions(
         self,
         classes: Sequence[str],
+        counts: Sequence[int],
         labels: NDArray[np.int64],
         probabilities: NDArray[np.float32],
     ) -> None:
-        """Count the answers to one request.
+        """Count the answers to one request or more.
 
         Args:
             classes: of the model.
+            counts: rows of each request.
             labels: (rows,) positions in `classes`.
             probabilities: (rows, classes).
 
         """
-        self._request_rows.observe(len(labels))
+        for rows in counts:
+            self._request_rows.observe(rows)
         confidence = self._confidence.observe
         for share in probabilities.max(axis=1).tolist():
             confidence(share)
-        counts: dict[int, int] = {}
-        for label in labels.tolist():
-            counts[label] = counts.get(label, 0) + 1
-        for label, count in counts.items():
+        for label, count in Counts(labels.tolist()).items():
             name = classes[label]
             counter = self._class_counters.get(name)
             if counter is None:

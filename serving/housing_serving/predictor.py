@@ -4,33 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from housing_core.tasks import ServingTask
-from housing_serving.answer import write_answer
+from housing_serving.answer import common_part, list_predictions, write_answer
 from housing_serving.encoding import BadListingsError, Listing
 from housing_serving.graphs import Predictions
 from housing_serving.listings import parse
-from housing_serving.log_tables import LogEntry
+from housing_serving.log_tables import LogEntry, Received
 from housing_serving.metrics import Metrics
 from housing_serving.model import Model
 from housing_serving.problems import bad_listings, no_model
 from housing_serving.readiness import Serving
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """What the log keeps of a request beside its listings.
-
-    Attributes:
-        time: when it came in, UTC.
-        size: bytes of its body.
-
-    """
-
-    request_id: str
-    time: datetime
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,24 +84,30 @@ class Predictor:
 
         """
         serving, model = self.model()
-        predictions = model.predict([row for question in questions for row in question.rows])
+        rows = [row for question in questions for row in question.rows]
+        counts = [len(question.rows) for question in questions]
+        predictions = model.predict(rows)
+        self._settle(
+            model,
+            requests=[question.received for question in questions],
+            counts=counts,
+            rows=rows,
+            predictions=predictions,
+        )
+        common = common_part(
+            model_name=self._task.model_name,
+            model=model,
+            track=self._task.track,
+            serving_from=serving.level,
+        )
+        listed = list_predictions(model.schema.classes, predictions)
         answers = []
         end = 0
-        for question in questions:
-            start, end = end, end + len(question.rows)
-            own = predictions.part(start, end)
-            self._settle(model, question.rows, question.received, own)
-            answers.append(
-                write_answer(
-                    request_id=question.received.request_id,
-                    model_name=self._task.model_name,
-                    model=model,
-                    track=self._task.track,
-                    serving_from=serving.level,
-                    ignored_fields=model.encoder.ignored_fields(question.rows),
-                    predictions=own,
-                )
-            )
+        for question, count in zip(questions, counts, strict=True):
+            start, end = end, end + count
+            request_id = question.received.request_id
+            ignored = model.encoder.ignored_fields(question.rows)
+            answers.append(write_answer(request_id, common, ignored, listed[start:end]))
         return answers
 
     def model(self) -> tuple[Serving, Model]:
@@ -152,31 +142,41 @@ class Predictor:
             predictions = model.predict(rows)
         except BadListingsError as error:
             raise bad_listings(error.fields) from error
-        self._settle(model, rows, received, predictions, positions)
+        self._settle(
+            model,
+            requests=[received],
+            counts=[len(rows)],
+            rows=rows,
+            predictions=predictions,
+            positions=positions,
+        )
         return predictions
 
     def _settle(
         self,
         model: Model,
+        *,
+        requests: Sequence[Received],
+        counts: Sequence[int],
         rows: Sequence[Listing],
-        received: Received,
         predictions: Predictions,
         positions: Sequence[int] | None = None,
     ) -> None:
         """Count what was answered and hand it to the log."""
-        classes = model.schema.classes
-        self._metrics.count_predictions(classes, predictions.labels, predictions.probabilities)
+        self._metrics.count_predictions(
+            model.schema.classes, counts, predictions.labels, predictions.probabilities
+        )
         self._log(
             LogEntry(
-                request_id=received.request_id,
-                time=received.time,
+                requests=requests,
+                counts=counts,
+                rows=rows,
                 version=model.version,
                 track=self._task.track,
                 columns=model.encoder.columns,
-                rows=rows,
-                classes=[classes[label] for label in predictions.labels.tolist()],
+                classes=model.schema.classes,
+                labels=predictions.labels,
                 probabilities=predictions.probabilities,
-                size=received.size,
                 positions=positions,
             )
         )

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from housing_core import __version__
 from housing_serving.listings import check_content_type
+from housing_serving.log_tables import Received
 from housing_serving.model import Model
 from housing_serving.open_inference import (
     JSON_LENGTH_HEADER,
@@ -22,7 +23,6 @@ from housing_serving.open_inference import (
     parse_request,
     write_response,
 )
-from housing_serving.predictor import Received
 from housing_serving.problems import DOCUMENTED, Problem, documented
 from housing_serving.readiness import Serving
 from housing_serving.request_bodies import SMALL_BYTES

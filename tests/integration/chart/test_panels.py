@@ -95,7 +95,7 @@ def server(tmp_path: Path) -> Iterator[PrometheusServer]:
                 serving.count_request("predict", 200, random.random() * 0.06)
             serving.count_request("predict", 503, 0.01)
             shares = np.array([[0.7, 0.3], [0.2, 0.8]], np.float32)
-            serving.count_predictions(["Low", "High"], np.array([0, 1]), shares)
+            serving.count_predictions(["Low", "High"], [2], np.array([0, 1]), shares)
             time.sleep(1)
         yield running
     for exporter in exporters:

@@ -16,7 +16,7 @@ from housing_monitoring.profile import Profile
 from housing_monitoring.statistics import quantile
 from housing_monitoring.tally import NEW_LABEL
 from housing_monitoring.window import Window, read_window
-from housing_serving.log_tables import LogEntry, to_tables
+from housing_serving.log_tables import LogEntry, Received, to_tables
 from housing_training.columns import infer_columns
 from housing_training.features import clean_listings
 from housing_training.profile import categorical_profile, numeric_profile
@@ -66,15 +66,15 @@ def judged(
         **{name: categorical_profile(column) for name, column in typed.texts.items()},
     }
     entry = LogEntry(
-        request_id="one",
-        time=NOW - timedelta(minutes=1),
+        requests=[Received("one", NOW - timedelta(minutes=1), 0)],
+        counts=[len(rows)],
         version="1",
         track="production",
         columns=tuple(profiles),
         rows=rows,
-        classes=["Low"] * len(rows),
+        classes=["Low", "Medium", "High"],
+        labels=np.zeros(len(rows), np.int64),
         probabilities=np.full((len(rows), 3), 1 / 3, np.float32),
-        size=0,
     )
     for place, table in to_tables(MODEL, [entry]):
         path: Path = folder / "log" / place / "one.parquet"

@@ -54,7 +54,7 @@ def test_each_row_of_a_csv_is_answered(api: ApiClient, service: Service) -> None
         "error": "",
     }
     (entry,) = service.log._queue
-    assert entry.request_id == answer.headers["x-request-id"]  # type: ignore[attr-defined]
+    assert entry.requests[0].request_id == answer.headers["x-request-id"]  # type: ignore[attr-defined]
     assert entry.rows[0] == {"area": "120 m2", "rooms": "3", "ilçe": "Kadıköy"}
 
 

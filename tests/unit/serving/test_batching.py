@@ -10,9 +10,9 @@ import pytest
 
 from housing_core.tasks import ServingTask
 from housing_serving.batching import BATCH_ROWS, WAITING_REQUESTS, Batcher
-from housing_serving.log_tables import LogEntry
+from housing_serving.log_tables import LogEntry, Received
 from housing_serving.metrics import Metrics
-from housing_serving.predictor import Predictor, Question, Received
+from housing_serving.predictor import Predictor, Question
 from housing_serving.problems import Problem
 from housing_serving.readiness import Serving
 
@@ -66,9 +66,10 @@ def test_requests_of_one_moment_are_one_batch_and_each_gets_its_own_answer(setup
         for answer in answers
     ]
     assert found == [("0", ["Low"]), ("1", ["High", "Low"]), ("2", ["High"])]
-    assert [(entry.request_id, entry.rows) for entry in setup.entries] == [
-        *(("0", [LOW]), ("1", [HIGH, LOW]), ("2", [HIGH])),
-    ]
+    (entry,) = setup.entries
+    logged = list(zip((one.request_id for one in entry.requests), entry.counts, strict=True))
+    assert logged == [("0", 1), ("1", 2), ("2", 1)]
+    assert entry.rows == [LOW, HIGH, LOW, HIGH]
 
 
 def test_a_bad_request_leaves_the_others_of_its_batch_unharmed(setup: Setup) -> None:
@@ -77,7 +78,7 @@ def test_a_bad_request_leaves_the_others_of_its_batch_unharmed(setup: Setup) -> 
     assert (bad.status, bad.kind) == (422, "invalid-listings")
     assert not isinstance(low, BaseException)
     assert not isinstance(high, BaseException)
-    assert [entry.request_id for entry in setup.entries] == ["0", "2"]
+    assert [entry.requests[0].request_id for entry in setup.entries] == ["0", "2"]
 
 
 def test_a_batch_is_bounded_and_the_rest_follows(setup: Setup) -> None:
@@ -94,7 +95,7 @@ def test_what_would_wait_too_long_is_sent_away(setup: Setup) -> None:
     assert refused[0].headers["Retry-After"] == "5"
     sample = setup.metrics.registry.get_sample_value
     assert sample("housing_requests_rejected_total", {"reason": "queue_full"}) == 2
-    assert len(setup.entries) == WAITING_REQUESTS
+    assert sum(len(entry.requests) for entry in setup.entries) == WAITING_REQUESTS
 
 
 def test_without_a_model_each_gets_503(task: ServingTask) -> None:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,22 +12,22 @@ import pytest
 
 from housing_core.storage import StorageError
 from housing_serving import log_writer
-from housing_serving.log_tables import LogEntry
+from housing_serving.log_tables import LogEntry, Received
 from housing_serving.log_writer import PredictionLog
 from housing_serving.metrics import Metrics
 
 
-def _entry(rows: int = 1, size: int = 100) -> LogEntry:
+def _entry(rows: int = 1, size: int = 100, request_id: str = "id-1") -> LogEntry:
     return LogEntry(
-        request_id="id-1",
-        time=datetime.now(UTC),
+        requests=[Received(request_id, datetime.now(UTC), size)],
+        counts=[rows],
         version="1",
         track="production",
         columns=("area",),
         rows=[{"area": i} for i in range(rows)],
-        classes=["Low"] * rows,
+        classes=["Low", "High"],
+        labels=np.zeros(rows, np.int64),
         probabilities=np.full((rows, 2), 0.5, dtype=np.float32),
-        size=size,
     )
 
 
@@ -148,7 +147,7 @@ def test_rows_that_parquet_cannot_hold_are_counted_and_the_next_are_written(
     metrics = Metrics()
     log = PredictionLog(str(tmp_path), "ns.model", metrics)
     log.start()
-    log.append(replace(_entry(), request_id="\ud800"))  # half a surrogate pair is no UTF-8
+    log.append(_entry(request_id="\ud800"))  # half a surrogate pair is no UTF-8
     _wait(lambda: _dropped(metrics, "not_encodable") == 1)
     log.append(_entry())
     log.close(5)

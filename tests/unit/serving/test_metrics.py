@@ -59,11 +59,12 @@ def test_requests_are_counted_by_route_and_code_and_timed() -> None:
 def test_predictions_are_counted_by_class_with_their_confidence() -> None:
     metrics = Metrics()
     shares = np.array([[0.1, 0.9], [0.45, 0.55], [1, 0], [0.2, 0.8]], np.float32)
-    metrics.count_predictions(["Low", "High"], np.array([1, 1, 0, 1]), shares)
+    metrics.count_predictions(["Low", "High"], [3, 1], np.array([1, 1, 0, 1]), shares)
     text = metrics.text().decode()
     assert 'housing_predictions_total{class="High"} 3.0' in text
     assert 'housing_predictions_total{class="Low"} 1.0' in text
-    assert 'housing_request_rows_bucket{le="10.0"} 1.0' in text
+    assert 'housing_request_rows_bucket{le="1.0"} 1.0' in text
+    assert 'housing_request_rows_bucket{le="10.0"} 2.0' in text
     assert 'housing_prediction_confidence_bucket{le="0.6"} 1.0' in text
     assert "housing_prediction_confidence_count 4.0" in text
     assert "_created" not in text

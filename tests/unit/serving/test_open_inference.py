@@ -83,7 +83,7 @@ def test_one_tensor_for_each_column_is_answered(api: ApiClient, service: Service
     assert outputs["probability_High"]["datatype"] == "FP32"
     assert outputs["probability_High"]["data"] == [0.9, 0.05]
     (entry,) = service.log._queue
-    assert (entry.request_id, entry.rows[0]) == (  # type: ignore[attr-defined]  # a LogEntry
+    assert (entry.requests[0].request_id, entry.rows[0]) == (  # type: ignore[attr-defined]  # a LogEntry
         "order-66",
         {"area": 120.5, "rooms": 3, "ilçe": "Kadıköy"},
     )

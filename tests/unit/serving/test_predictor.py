@@ -8,9 +8,9 @@ import pytest
 
 from housing_core.tasks import ServingTask
 from housing_serving.answer import Answer
-from housing_serving.log_tables import LogEntry
+from housing_serving.log_tables import LogEntry, Received
 from housing_serving.metrics import Metrics
-from housing_serving.predictor import Predictor, Received
+from housing_serving.predictor import Predictor
 from housing_serving.problems import Problem
 from housing_serving.readiness import Serving
 
@@ -71,9 +71,10 @@ def test_an_answered_request_is_counted_and_logged_as_it_came(
 ) -> None:
     _answer(predictor, b'[{"rooms": "1", "Note": 3}, {"rooms": 5}]')
     (entry,) = entries
-    assert (entry.request_id, entry.time, entry.version) == ("id-1", NOW, "1")
+    (request,) = entry.requests
+    assert (request.request_id, request.time, entry.version) == ("id-1", NOW, "1")
     assert entry.rows == [{"rooms": "1", "Note": 3}, {"rooms": 5}]
-    assert entry.classes == ["Low", "Medium"]
+    assert [entry.classes[label] for label in entry.labels] == ["Low", "Medium"]
     np.testing.assert_allclose(
         entry.probabilities, [[0.9, 0.05, 0.05], [0.05, 0.9, 0.05]], atol=1e-7
     )
