@@ -102,16 +102,16 @@ def _table(columns: tuple[str, ...], entries: Sequence[LogEntry]) -> pa.Table:
     # Arrow takes much longer to read times than to read the differences between them.
     times = pa.array([request.time - _EPOCH for request in requests], pa.duration("us"))
     features = pa.StructArray.from_arrays(
-        [pa.array(texts, pa.string()) for texts in _json_texts(rows, columns)],
+        [_strings(texts) for texts in _json_texts(rows, columns)],
         fields=list(schema.field(prediction_log.FEATURES).type),
     )
     return pa.table(
         {
-            prediction_log.REQUEST_ID: pa.array([r.request_id for r in requests]).take(by_request),
+            prediction_log.REQUEST_ID: _strings([r.request_id for r in requests]).take(by_request),
             prediction_log.ROW: [i for entry in entries for i in _positions(entry)],
             prediction_log.TIME: times.cast(pa.int64()).take(by_request),
-            prediction_log.MODEL_VERSION: pa.array([e.version for e in entries]).take(by_entry),
-            prediction_log.TRACK: pa.array([e.track for e in entries]).take(by_entry),
+            prediction_log.MODEL_VERSION: _strings([e.version for e in entries]).take(by_entry),
+            prediction_log.TRACK: _strings([e.track for e in entries]).take(by_entry),
             prediction_log.FEATURES: features,
             prediction_log.PREDICTED_CLASS: [
                 entry.classes[label] for entry in entries for label in entry.labels.tolist()
@@ -120,6 +120,11 @@ def _table(columns: tuple[str, ...], entries: Sequence[LogEntry]) -> pa.Table:
         },
         schema=schema,
     )
+
+
+def _strings(texts: Sequence[str | None]) -> pa.StringArray:
+    """The texts; to find the type out by itself, Arrow would look for a module, each time."""
+    return pa.array(texts, pa.string())
 
 
 def _positions(entry: LogEntry) -> Iterable[int]:

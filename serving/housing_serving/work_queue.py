@@ -69,12 +69,17 @@ class WorkQueue:
         running = self._pool.submit(call)
         running.add_done_callback(lambda _: loop.call_soon_threadsafe(self._count, -1))
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(running), ANSWER_SECONDS)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await asyncio.wrap_future(running)
         except TimeoutError as error:
             if running.done() and not running.cancelled():
                 raise  # the call's own
             self._metrics.count_rejected("timeout")
             raise too_slow(ANSWER_SECONDS) from error
+        finally:
+            # It holds the call's error, whose traceback holds this frame and with it the body: a
+            # circle that would wait for the garbage collector.
+            del running
 
     def shutdown(self) -> None:
         """Wait for the calls that run."""

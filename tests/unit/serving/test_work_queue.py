@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import time
+import weakref
+from contextlib import suppress
 
 import pytest
 
@@ -72,3 +76,29 @@ def test_an_error_of_the_call_is_passed_on() -> None:
         queue.shutdown()
 
     asyncio.run(scenario())
+
+
+def test_what_a_call_that_fails_was_given_is_let_go_without_the_garbage_collector() -> None:
+    class Body:
+        """Stands for megabytes."""
+
+    def fail(body: Body) -> None:
+        raise ValueError(body)
+
+    async def scenario() -> weakref.ref[Body]:
+        queue, body = WorkQueue(Metrics()), Body()
+        held = weakref.ref(body)
+        with suppress(ValueError):
+            await queue.run(fail, body)
+        queue.shutdown()
+        return held
+
+    gc.disable()
+    try:
+        held = asyncio.run(scenario())
+        deadline = time.monotonic() + 5
+        while held() is not None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert held() is None
+    finally:
+        gc.enable()
