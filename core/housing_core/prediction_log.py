@@ -86,8 +86,7 @@ def parquet_options(schema: pa.Schema) -> dict[str, Any]:
     """How a file of the log is written: keywords of pyarrow's `write_table` and `ParquetWriter`.
 
     Values that differ from row to row have no dictionary, which would only come on top of them, and
-    nobody looks for files by the least and greatest of anything but time: the files of two seconds
-    take half the time to write, and a third less room.
+    nobody looks for rows by the least and greatest of anything but time.
     """
     repeating = []
     for column in schema:
