@@ -46,10 +46,6 @@ class Predictions:
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float32]
 
-    def part(self, start: int, end: int) -> Predictions:
-        """The answers for some of the listings."""
-        return Predictions(self.labels[start:end], self.probabilities[start:end])
-
 
 class Graph(Protocol):
     """Answers encoded rows; several threads may ask."""
