@@ -141,6 +141,9 @@ def test_large_requests_that_never_end_leave_the_small_ones_answered(
         for sent in [5 * MEGABYTE - 1] * 12 + [4 * MEGABYTE - 1]:  # 64 MiB, but for a few bytes
             connection = socket.create_connection(("127.0.0.1", serving.port), timeout=30)
             connections.enter_context(connection).sendall(head + b" " * sent)
+        # Time to read them: until then, one of them could be what there is no more room for.
+        for _ in range(300):
+            assert serving.predict(ROWS[0]).status_code == 200
         serving.wait_until(lambda: serving.predict(large).status_code == 503, 10)
         refused = serving.predict(large)
         _problem(refused, 503, "too many large requests", "try again in 5 seconds")
