@@ -23,7 +23,14 @@ from housing_training.candidates import Fitter
 from housing_training.evaluation import baseline_scores, score
 from housing_training.features import HashedInput, TypedRows, fit_encoder
 from tests.bench.training_report import DATASETS, mean_interval
-from tests.bench.training_splits import ROOT, Paired, kept_result, paired_split, write_results
+from tests.bench.training_splits import (
+    ROOT,
+    Paired,
+    kept_result,
+    paired_split,
+    take_over,
+    write_results,
+)
 
 CACHE = ROOT / "build" / "bench-claims"
 RESULTS = ROOT / "docs" / "results" / "claims.json"
@@ -60,6 +67,7 @@ def main() -> None:
     if arguments.one:
         print(json.dumps(measure(arguments.one[0], int(arguments.one[1]))))
         return
+    take_over(RESULTS, CACHE, "dataset", "split")
     for split in range(arguments.splits):
         for dataset in arguments.datasets:
             kept_result("tests.bench.claims", CACHE, dataset, str(split))

@@ -67,6 +67,7 @@ def main() -> None:
         dataset, split, recipe = arguments.one
         print(json.dumps(measure(dataset, int(split), recipe)))
         return
+    take_over(training_report.RESULTS, CACHE, "dataset", "split", "recipe")
     for split in range(0 if arguments.report_only else arguments.splits):
         for dataset in arguments.datasets:
             if not DATASETS[dataset][0].exists():
@@ -78,6 +79,21 @@ def main() -> None:
     write_results(training_report.RESULTS, [json.loads(path.read_text()) for path in there])
     training_report.main()
     print(training_report.PAGE.read_text("utf-8"))
+
+
+def take_over(published: Path, cache: Path, *which: str) -> None:
+    """Begin with the results that are published: a run goes on from them also on another machine.
+
+    Args:
+        published: of `write_results`; need not be there. Delete it, and the cache, to measure anew.
+        which: keys of a result that tell it from others, as its file in the cache is named.
+
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    for result in json.loads(published.read_text("utf-8")) if published.exists() else []:
+        kept = cache / f"{'-'.join(str(result[key]) for key in which)}.json"
+        if not kept.exists():
+            kept.write_text(json.dumps(result), "utf-8")
 
 
 def kept_result(module: str, cache: Path, *which: str) -> None:
