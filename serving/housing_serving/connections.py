@@ -83,6 +83,15 @@ class BoundedProtocol(HttpToolsProtocol):
         self._receiving = False
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """Go on with the next request; no more are read while some wait.
+
+        uvicorn reads on after each answer, so that all that a client sends in advance is in memory.
+        """
+        super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()
+
     def data_received(self, data: bytes) -> None:
         """Read; the clock runs while a request is incomplete."""
         super().data_received(data)
