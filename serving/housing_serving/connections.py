@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any
 
 import orjson
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 RECEIVE_SECONDS = 20.0
@@ -44,6 +45,23 @@ def most_connections() -> int:
     return max(1, min(MOST_CONNECTIONS, files - SPARE_FILES))
 
 
+class _ReadingInTurn(FlowControl):
+    """Reads no more while requests wait on the connection.
+
+    uvicorn reads on with each request that it takes up, so that all that a client sends in advance
+    is soon in memory.
+    """
+
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        """Read on, unless requests wait: the last of them will ask for it again."""
+        if not self._waiting:
+            super().resume_reading()
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """Ends connections whose client is too slow; what arrives and leaves at once costs nothing."""
 
@@ -61,6 +79,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.connections) > self._limit:
             transport.abort()
             return
+        self.flow = _ReadingInTurn(transport, self.pipeline)
         # As long as between two requests.
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -82,15 +101,6 @@ class BoundedProtocol(HttpToolsProtocol):
         """Note that it is complete."""
         self._receiving = False
         super().on_message_complete()
-
-    def on_response_complete(self) -> None:
-        """Go on with the next request; no more are read while some wait.
-
-        uvicorn reads on after each answer, so that all that a client sends in advance is in memory.
-        """
-        super().on_response_complete()
-        if self.pipeline:
-            self.flow.pause_reading()
 
     def data_received(self, data: bytes) -> None:
         """Read; the clock runs while a request is incomplete."""

@@ -45,8 +45,8 @@ async def answers_of(requests: int) -> list[bool]:
     """Whether more was read while each of the requests, sent at once, was answered; at the end it is."""
     transport, seen = Transport(), []
 
-    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
-        await asyncio.sleep(0)
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
         seen.append(transport.reading)
         headers = [(b"content-length", b"0")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
