@@ -175,7 +175,7 @@ def test_trees_with_more_thresholds_than_a_rank_counts_stay_whole() -> None:
 
 
 def test_a_bundle_whose_trees_are_unreadable_answers_by_its_whole_graph(
-    prepared: Prepared, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tiny_bundle(tmp_path / "bundle")
     (folder / TREES_FILE).write_bytes(b"no zip")
@@ -186,7 +186,7 @@ def test_a_bundle_whose_trees_are_unreadable_answers_by_its_whole_graph(
 
 
 def test_a_bundle_whose_parts_answer_otherwise_is_answered_by_its_whole_graph(
-    prepared: Prepared, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The tiny bundle's golden rows against trees that always say the same."""
     folder = tiny_bundle(tmp_path / "bundle")

@@ -262,11 +262,10 @@ def _add_forest(
 
     """
     leaves = _number_leaves(forest)
-    node, split = _tree_ensemble(forest, leaves, layout)
+    node, split, held = _tree_ensemble(forest, leaves, layout)
     graph.nodes.append(node)
     table = np.array(list(leaves.distributions), np.float64)
     trees = len(forest.estimators_)
-    held = numpy_helper.to_array(helper.get_node_attr_value(node, "leaf_weights")).astype(int)
     votes = Votes(table[held], np.zeros(trees), trees, None)
     graph.apart = TreesApart(tuple(read), compact(split, votes, features))
     graph.add("Cast", ["leaf_numbers"], "leaf", to=TensorProto.INT32)
@@ -302,8 +301,13 @@ def _number_leaves(forest: RandomForestClassifier) -> _Leaves:
 
 def _tree_ensemble(
     forest: RandomForestClassifier, leaves: _Leaves, layout: _Layout
-) -> tuple[onnx.NodeProto, SplitNodes]:
-    """All trees in one operator; tree t adds the number of its leaf to target t."""
+) -> tuple[onnx.NodeProto, SplitNodes, Array]:
+    """All trees in one operator, whose tree t adds the number of its leaf to target t.
+
+    Returns:
+        The operator, its inner nodes, and which distribution each of its leaves holds.
+
+    """
     parts: dict[str, list[Array]] = {}
     roots: list[int] = []
     nodes = leaf_count = 0
@@ -339,11 +343,12 @@ def _tree_ensemble(
         for side, child in (("true", greater), ("false", other)):
             append(f"nodes_{side}leafs", is_leaf[child])
             append(f"nodes_{side}nodeids", at[child])
-        append("leaf_weights", held.astype(np.float32))
+        append("leaf_weights", held)
         append("leaf_targetids", np.full(len(held), target))
         nodes += len(inner)
         leaf_count += len(held)
     joined = {name: np.concatenate(values) for name, values in parts.items()}
+    distributions = joined.pop("leaf_weights")
     split = SplitNodes(
         np.array(roots),
         joined["nodes_featureids"],
@@ -365,8 +370,8 @@ def _tree_ensemble(
         tree_roots=roots,
         nodes_modes=numpy_helper.from_array(np.full(nodes, _GREATER, np.uint8)),
         nodes_splits=numpy_helper.from_array(joined.pop("nodes_splits")),
-        leaf_weights=numpy_helper.from_array(joined.pop("leaf_weights")),
+        leaf_weights=numpy_helper.from_array(distributions.astype(np.float32)),
     )
     for name, values in joined.items():
         node.attribute.append(helper.make_attribute(name, values.astype(np.int64).tolist()))
-    return node, split
+    return node, split, distributions

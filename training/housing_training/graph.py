@@ -128,12 +128,12 @@ def _serialise(
     graph: GraphBuilder, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]
 ) -> bytes:
     """The model of these outputs: only the nodes and constants that lead from the inputs to them."""
-    given, wanted = {value.name for value in inputs}, {value.name for value in outputs}
+    wanted = {value.name for value in outputs}
     nodes = []
     for node in reversed(graph.nodes):
         if wanted.intersection(node.output):
             nodes.append(node)
-            wanted.update(set(node.input) - given)
+            wanted.update(node.input)
     model = helper.make_model(
         helper.make_graph(
             nodes[::-1],
