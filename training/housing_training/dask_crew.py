@@ -27,6 +27,9 @@ dask.config.set(
         "distributed.scheduler.allowed-failures": 1_000,
         # A task that nobody can do is an error, and no reason to wait for ever.
         "distributed.scheduler.no-workers-timeout": "2m",
+        # Dask tries again after up to a third of this: a worker that waits for its training would
+        # come many seconds late.
+        "distributed.comm.timeouts.connect": "5s",
         # How long a worker may be silent, on a connection that nothing has closed.
         "distributed.scheduler.worker-ttl": "2m",
         # What was sent to a worker is needed there again.

@@ -1,4 +1,5 @@
-"""What stands before a real MLflow server and can answer 500 in its place, as a broken database does."""
+"""What stands before a real MLflow server: it can answer 500 in its place, as a broken database
+does, and let a request wait."""
 
 from __future__ import annotations
 
@@ -15,15 +16,18 @@ class Proxy(ThreadingHTTPServer):
     Attributes:
         broken: whether everything is answered with 500; a test sets it.
         failures: how often that was.
+        waiting_path: requests of a path with this in it wait until `go_on` is set.
 
     """
 
     broken = False
     failures = 0
+    waiting_path: str | None = None
 
     def __init__(self, mlflow_port: int) -> None:
         super().__init__(("127.0.0.1", 0), _Relay)
         self.mlflow_port = mlflow_port
+        self.go_on = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
@@ -32,6 +36,8 @@ class _Relay(BaseHTTPRequestHandler):
 
     def relay(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.server.waiting_path is not None and self.server.waiting_path in self.path:
+            self.server.go_on.wait()
         status, kind, answer = 500, "text/html", b"<h1>Internal Server Error</h1>"
         if self.server.broken:
             self.server.failures += 1
@@ -62,4 +68,5 @@ def mlflow_proxy(mlflow_port: int) -> Iterator[Proxy]:
         try:
             yield proxy
         finally:
+            proxy.go_on.set()
             proxy.shutdown()

@@ -14,16 +14,17 @@ from housing_core.registry import Registry
 from housing_training.crew import ALONE, Crew
 from housing_training.dask_crew import DaskCrew
 from housing_training.forest import grow_forest
+from housing_training.job import FILES_ARTIFACT
 from housing_training.search import search
 from housing_training.worker import NO_TRAINING_EXIT_CODE, TERMINATED_EXIT_CODE
 from tests.integration.training.conftest import Train
+from tests.integration.training.mlflow_proxy import mlflow_proxy
 from tests.integration.training.program import Program, task
 from tests.mlflow_server import MlflowServer
 from tests.training_workers import NoStore, new_crewing, workers
 from tests.unit.training.prepared import few_iterations, prepared_listings
 
-TREES = 100
-SETTINGS = {"forest": {"trees": TREES}, "checkpoint": {"everyTrees": 10}}
+SETTINGS = {"forest": {"trees": 100}, "checkpoint": {"everyTrees": 10}}
 
 
 def rows() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -65,7 +66,10 @@ def test_a_worker_that_is_killed_in_the_middle_costs_the_training_no_tree(
     *, istanbul: Path, train: Train, mlflow_server: MlflowServer, registry: Registry, tmp_path: Path
 ) -> None:
     crewing = new_crewing(tmp_path / "tls")
-    with workers(crewing, tmp_path, 2) as (first, second):
+    with (
+        mlflow_proxy(mlflow_server.port) as proxy,
+        workers(crewing, tmp_path, 2) as (first, second),
+    ):
         given = task(
             istanbul,
             name="crew",
@@ -73,7 +77,12 @@ def test_a_worker_that_is_killed_in_the_middle_costs_the_training_no_tree(
             training={**SETTINGS, "distributed": {"workers": 2}},
             crewing=crewing.model_dump(),
         )
-        program = Program(given, mlflow_server.url, tmp_path / "crew")
+        # The last request before the first tree.
+        proxy.waiting_path = FILES_ARTIFACT
+        program = Program(given, proxy.url, tmp_path / "crew")
+        for worker in (first, second):
+            worker.wait_for("working for the training")
+        proxy.go_on.set()
         program.wait_for("2 of 2 workers are there")
         first.kill()
         ended = program.end()
