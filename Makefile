@@ -15,7 +15,7 @@ LOCK := $(UV) compile --quiet --universal --python-version 3.11 --generate-hashe
 # Two at a time: most tests wait for a process more than they compute. A file's tests share what its fixtures start.
 PARALLEL := --numprocesses 2 --dist loadfile
 # What tests and demo stand on is typed like the programs; what these import comes along.
-TYPED_TESTS := $(wildcard tests/*.py) tests/demo tests/e2e tests/bench charts/dashboards
+TYPED_TESTS := $(wildcard tests/*.py) tests/demo tests/documentation tests/e2e tests/bench charts/dashboards
 # Of bench-monitoring: some of false-alarms, power, speed and run; all when empty.
 PARTS :=
 # Further arguments for pytest, as in `make unit PYTEST_ARGS="-k drift"`.
@@ -52,7 +52,7 @@ test: setup ## Lint and all tests; starts a cluster where there is none.
 	printf '\nlint and all tests passed in %d s\n' $$((SECONDS - begun))
 
 .PHONY: test-all
-test-all: test fuzz bench soak soak-connection ## The same, thousands of generated requests, benchmarks and soaks.
+test-all: test test-documentation fuzz bench soak soak-connection ## The same, every command of the docs, thousands of generated requests, benchmarks and soaks.
 
 .PHONY: lint
 lint: setup ## Style, types, import rules, and that generated files are up to date.
@@ -75,6 +75,10 @@ contract: setup cluster-up ## What types, CRD and chart promise each other, and 
 .PHONY: integration
 integration: setup cluster-up ## Each program against a real MLflow server and a real API server.
 	@$(BIN)/python -m tests.hold_operator $(BIN)/pytest tests/integration $(PARALLEL) $(PYTEST_ARGS)
+
+.PHONY: test-documentation
+test-documentation: setup images ## Every command of README and docs, also those that remove everything again.
+	@$(BIN)/pytest tests/documentation --exitfirst --capture=no $(PYTEST_ARGS)
 
 .PHONY: fuzz
 fuzz: setup ## Thousands of generated requests to every route of serving.

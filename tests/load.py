@@ -27,7 +27,8 @@ class LoadResult:
         failed: requests without a 2xx answer, by status or exception name.
         versions: answers by the model version that gave them.
         seconds: from the first request to the last answer.
-        p50_seconds, p99_seconds: percentiles of the time to the whole answer.
+        p50_seconds, p99_seconds: percentiles of the time from when a request was due to the whole
+            answer.
     """
 
     sent: int
@@ -56,7 +57,7 @@ class SteadyLoad:
         Args:
             url: of `/predict`, as it is seen from inside the cluster.
             listings: sent in turn.
-            per_second: requests over all connections.
+            per_second: requests over all connections; 0 for as many as are answered.
             connections: that are kept, each with one request at a time.
         """
         self.cluster.delete("pod", _NAME, self.namespace)

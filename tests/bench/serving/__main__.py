@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.bench.serving import load, report
+from tests.bench.serving.results_page import write_comparison
 from tests.bench.serving.running import Prepared, body_of, first_answer, running
 from tests.bench.serving.servers import LIMIT, MLFLOW, OURS, Server, servers
 from tests.mlflow_server import free_port
@@ -73,8 +74,7 @@ def main() -> None:
                 print(f"  failed: {result.failure}", flush=True)
         text = report.table(list(results.values()), number + 1, arguments.seconds)
         if arguments.output:  # after each pass, so that a run that is cut short leaves what it has
-            arguments.output.parent.mkdir(parents=True, exist_ok=True)
-            arguments.output.write_text(report.page(text, prepared.folder), encoding="utf-8")
+            write_comparison(arguments.output, report.page(text, prepared.folder))
     print(text)
     if any(result.failure for result in results.values()):
         sys.exit(1)
