@@ -54,6 +54,9 @@ CLAIMS = (
     Claim("SMOTE: 25 % better macro F1", "macro_f1", "without_smote", 0.25),
 )
 
+HASHING_SAVES = 0.8
+"""The claim on memory."""
+
 
 def main() -> None:
     """Measure what is missing, and write the page."""
@@ -172,27 +175,17 @@ def page(results: Sequence[Result]) -> str:
         "",
         "## Hashing: 80 % less memory",
         "",
-        "The columns and crosses that the recipe hashes, one-hot instead; the first split of each.",
+        "The columns and crosses that the recipe hashes, one-hot instead, and what their arrays take: "
+        "means over the splits. The claim is judged by the larger saving.",
         "",
-        "| data | encoding | columns | sparse, as both are made | as a dense array | kept to encode "
-        "rows later | verdict |",
-        "|---|---|---|---|---|---|---|",
+        "| data | splits | encoding | columns | sparse, as both are made | as a dense array | kept to "
+        "encode rows later | verdict |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for dataset, title in DATASETS.items():
-        first = next((r["memory"] for r in results if r["dataset"] == dataset), None)
-        if first is None:
-            continue
-        saved = 1 - first["hashed"]["sparse"] / first["one_hot"]["sparse"]
-        dense = 1 - first["hashed"]["dense"] / first["one_hot"]["dense"]
-        verdict = f"saves {saved:.0%} as both are made, {dense:.0%} dense"
-        verdict = ("holds: " if max(saved, dense) >= 0.8 else "does not hold: ") + verdict
-        for name, label in (("one_hot", "one-hot"), ("hashed", "hashed")):
-            entry = first[name]
-            lines.append(
-                f"| {title} | {label} | {entry['columns']:,} | {entry['sparse'] / 1e6:.2f} MB "
-                f"| {entry['dense'] / 1e6:.0f} MB | {entry['state'] / 1e3:.0f} kB "
-                f"| {verdict if name == 'hashed' else ''} |"
-            )
+        own = [result["memory"] for result in results if result["dataset"] == dataset]
+        if own:
+            lines += _memory(title, own)
     return "\n".join(lines) + "\n"
 
 
@@ -209,6 +202,36 @@ def _gain(claim: Claim, title: str, own: Sequence[Result]) -> str:
         f"| {claim.words} | {title} | {len(own)} | {before.mean():.4f} | {after.mean():.4f} "
         f"| {(after - before).mean():+.4f} | {relative.mean():+.1%} | {interval} | {verdict} |"
     )
+
+
+def _memory(title: str, own: Sequence[Result]) -> list[str]:
+    savings = {
+        kind: [1 - each["hashed"][kind] / each["one_hot"][kind] for each in own]
+        for kind in ("sparse", "dense")
+    }
+    holds = max(float(np.mean(saved)) for saved in savings.values()) >= HASHING_SAVES
+    verdict = ("holds: " if holds else "does not hold: ") + ", ".join(
+        f"{_share(saved)} {kind}" for kind, saved in savings.items()
+    )
+    lines = []
+    for name, label in (("one_hot", "one-hot"), ("hashed", "hashed")):
+        columns, in_sparse, in_dense, state = (
+            float(np.mean([each[name][kind] for each in own]))
+            for kind in ("columns", "sparse", "dense", "state")
+        )
+        lines.append(
+            f"| {title} | {len(own)} | {label} | {columns:,.0f} | {in_sparse / 1e6:.2f} MB "
+            f"| {in_dense / 1e6:.0f} MB | {state / 1e3:.0f} kB "
+            f"| {verdict if name == 'hashed' else ''} |"
+        )
+    return lines
+
+
+def _share(saved: Sequence[float]) -> str:
+    found = mean_interval(list(saved))
+    if found is None:
+        return f"{saved[0]:.0%} saved"
+    return f"{found[0]:.0%} ({found[1]:.0%} to {found[2]:.0%}) saved"
 
 
 if __name__ == "__main__":

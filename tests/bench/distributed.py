@@ -2,7 +2,8 @@
 
 Every place has one thread, so that two places fill a machine of two cores. What more places would
 do is shown by trees that only wait: then it is Dask alone that takes time. A measurement is a process
-of its own and its result a file: what is there is not done again.
+of its own. All are kept in docs/results/distributed.json, and what is there is not done again: delete
+it to measure anew.
 
     python -m tests.bench.distributed
 """
@@ -13,11 +14,12 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,10 +32,17 @@ from housing_training.candidates import Fitter
 from housing_training.crew import ALONE, Crew
 from housing_training.forest import grow_forest
 from housing_training.search import search
-from tests.bench.training_splits import ROOT, kept_result, paired_split
+from tests.bench.training_splits import (
+    ROOT,
+    kept_result,
+    paired_split,
+    take_over,
+    write_results,
+)
 from tests.training_workers import NoStore, WorkerProcess, new_crewing, workers
 
 CACHE = ROOT / "build" / "bench-distributed"
+RESULTS = ROOT / "docs" / "results" / "distributed.json"
 PAGE = ROOT / "docs" / "results" / "distributed.md"
 TREES, WAITS, WAIT_SECONDS, TRIALS = 100, 80, 0.5, 4
 
@@ -63,9 +72,15 @@ def main() -> None:
         return
     # What joblib counts, and so the threads of every place.
     os.environ.update({"LOKY_MAX_CPU_COUNT": "1", "OMP_NUM_THREADS": "1"})
-    for work, place, killed in MEASURED:
-        kept_result("tests.bench.distributed", CACHE, work, place, killed)
-        PAGE.write_text(page(), "utf-8")
+    if not RESULTS.exists():
+        shutil.rmtree(CACHE, ignore_errors=True)
+    take_over(RESULTS, CACHE, "work", "places", "pods")
+    for which in MEASURED:
+        kept_result("tests.bench.distributed", CACHE, *which)
+        kept = [CACHE / f"{'-'.join(each)}.json" for each in MEASURED]
+        results = [json.loads(path.read_text("utf-8")) for path in kept if path.exists()]
+        write_results(RESULTS, results)
+        PAGE.write_text(page(results), "utf-8")
     print(PAGE.read_text("utf-8"))
 
 
@@ -80,8 +95,10 @@ def measure(what: str, places: int, killed: bool) -> Result:
         seconds = time.perf_counter() - begun
         others = (busy() - busy_before) - (own() - own_before)
     return {
-        "places": places,
-        "killed": killed,
+        "work": what,
+        "places": str(places),
+        "pods": "killed" if killed else "unharmed",
+        "cores": os.cpu_count(),
         "seconds": round(seconds, 1),
         "others": max(0.0, round(others / seconds, 1)),
         "digest": hashlib.sha256(made).hexdigest()[:12],
@@ -175,53 +192,48 @@ def wait_for_tree(seconds: float, number: int) -> int:
     return number
 
 
-def page() -> str:
+def page(results: Sequence[Result]) -> str:
     """Speed-up against places, for each piece of work."""
     lines = [
         "# A training shared with workers, measured",
         "",
-        f"Written by `make bench-distributed` on a machine with {os.cpu_count()} cores. A place "
+        f"Written by `make bench-distributed` from [distributed.json](distributed.json), on a machine "
+        f"with {results[0]['cores']} cores. A place "
         "is the Job's own process or a worker, each a process with one thread, speaking TLS over "
         "the loopback interface; workers are there before the clock starts. More places than cores "
         "cannot make anything faster that computes: the first two tables end at the machine's "
         "cores, and the third shows what Dask alone costs with more places. The last column says how "
         "many cores other programs had meanwhile, which these did not.",
         "",
-        *_warning(),
+        *_warning(results),
         f"## {TREES} trees of the seed's forest, Istanbul",
         "",
-        *_table("grow"),
+        *_table(results, "grow"),
         "",
         f"## Search: {TRIALS} settings of a forest of 20 trees, five folds, Istanbul",
         "",
-        *_table("search"),
+        *_table(results, "search"),
         "",
         f"## {WAITS} trees that wait for {WAIT_SECONDS:g} s each and compute nothing",
         "",
-        *_table("wait"),
+        *_table(results, "wait"),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _warning() -> list[str]:
-    if all(result["others"] < FREE for result in _results()):
+def _warning(results: Sequence[Result]) -> list[str]:
+    if all(result["others"] < FREE for result in results):
         return []
     return [
         "**Other programs used the machine during this run. What the first two tables show is how "
-        "cores were shared with them, no measure of the workers: delete `build/bench-distributed` "
-        "and run it again on a free machine.**",
+        "cores were shared with them, no measure of the workers: delete distributed.json and run it "
+        "again on a free machine.**",
         "",
     ]
 
 
-def _results(work: str = "") -> list[Result]:
-    """What is there of a work, or of all."""
-    paths = [CACHE / f"{'-'.join(which)}.json" for which in MEASURED if which[0].startswith(work)]
-    return [json.loads(path.read_text()) for path in paths if path.exists()]
-
-
-def _table(work: str) -> list[str]:
-    results = _results(work)
+def _table(results: Sequence[Result], work: str) -> list[str]:
+    results = [result for result in results if result["work"] == work]
     if not results:
         return ["Not measured yet."]
     first = results[0]
@@ -238,9 +250,9 @@ def _table(work: str) -> list[str]:
 
 
 def _places(result: Result) -> str:
-    if not result["places"]:
+    if result["places"] == "0":
         return "1, without Dask"
-    return f"{result['places']}" + (", one killed after 10 s" if result["killed"] else "")
+    return f"{result['places']}" + (", one killed after 10 s" if result["pods"] == "killed" else "")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.bench import training_report
+from tests.bench import claims, training_report
 from tests.bench.training_report import mean_interval, page, table, with_table
 
 RESULTS = json.loads(training_report.RESULTS.read_text("utf-8"))
@@ -15,6 +15,11 @@ def test_readme_and_page_are_in_step_with_the_results() -> None:
     readme = training_report.README.read_text("utf-8")
     assert with_table(readme, RESULTS) == readme, again
     assert page(RESULTS) == training_report.PAGE.read_text("utf-8"), again
+
+
+def test_the_page_on_the_claims_is_in_step_with_its_results() -> None:
+    results = json.loads(claims.RESULTS.read_text("utf-8"))
+    assert claims.page(results) == claims.PAGE.read_text("utf-8"), "run make bench-claims"
 
 
 def test_the_table_has_each_recipe_on_each_dataset() -> None:
