@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from pydantic import ValidationError
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
@@ -127,8 +129,10 @@ class ResumableLearning:
         self, features: Features, labels: Classes, width: int, forest: Forest
     ) -> tuple[RandomForestClassifier, int]:
         """The forest, and the trees that came from checkpoints."""
-        progress = self.progress
+        progress, clock = self.progress, time.perf_counter
+        begun = clock()
         digest = forest_digest(features, labels, forest, self.training.seed, width)
+        spent = clock() - begun
         resumed, messages = checkpoints.unpack(
             self.run.names(checkpoints.FOLDER), self.run.download, digest, forest.trees
         )
@@ -140,8 +144,11 @@ class ResumableLearning:
             self.run.log(tags={"resumed_from_trees": str(len(resumed))})
 
         def checkpoint(trees: int, new: list[DecisionTreeClassifier]) -> None:
+            nonlocal spent
+            begun = clock()
             for path, content in checkpoints.pack(new, trees, digest).items():
                 self.run.upload(path, content)
+            spent += clock() - begun
             progress.grown(trees, forest.trees)
 
         grown = grow_forest(
@@ -155,4 +162,5 @@ class ResumableLearning:
             checkpoint=checkpoint,
             crew=self.crew,
         )
+        progress.say(f"checkpoints took {spent:.1f} s", checkpoint_seconds=round(spent, 2))
         return grown, len(resumed)
