@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import subprocess
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ import yaml
 
 from housing_operator.resources.children import children
 from housing_operator.resources.serving import SCRAPED
-from tests.cluster_client import CommandError, Manifest
+from tests.cluster_client import ROOT, CommandError, Manifest
 from tests.contract.chart import (
     CHART,
     MONITORING_KINDS,
@@ -360,11 +362,43 @@ def test_the_pod_monitor_finds_the_serving_pods_of_every_namespace_that_is_watch
     assert only(some, "PodMonitor")["spec"]["namespaceSelector"] == {"matchNames": ["a", "b"]}
 
 
-def test_the_rule_holds_the_file_of_rules_with_its_runbooks_where_the_value_says() -> None:
-    groups = only(render(WATCHED), "PrometheusRule")["spec"]["groups"]
-    text = (CHART / "prometheus" / "rules.yaml").read_text()
-    moved = text.replace("docs/runbooks/", "https://runbooks.example.com/x/")
+RULES = CHART / "prometheus" / "rules.yaml"
+
+
+def rules_of(values: Manifest) -> list[Manifest]:
+    groups: list[Manifest] = only(render(values), "PrometheusRule")["spec"]["groups"]
+    return groups
+
+
+def test_the_rule_links_each_alert_to_its_runbook_where_the_value_says() -> None:
+    groups = rules_of(WATCHED)
+    text = RULES.read_text()
+    moved = text.replace("runbook: docs/runbooks/", "runbook_url: https://runbooks.example.com/x/")
     assert groups == yaml.safe_load(moved)["groups"]
+    alerts = [rule for group in groups for rule in group["rules"] if "alert" in rule]
+    assert {rule["annotations"]["runbook_url"] for rule in alerts} == {
+        f"https://runbooks.example.com/x/{page.name}"
+        for page in (ROOT / "docs" / "runbooks").glob("Housing*.md")
+    }
+
+
+def test_without_a_place_for_runbooks_an_alert_names_its_page_and_has_no_link_that_is_dead() -> (
+    None
+):
+    metrics = {**WATCHED["metrics"], "prometheusRule": {"enabled": True}}
+    assert rules_of({**WATCHED, "metrics": metrics}) == yaml.safe_load(RULES.read_text())["groups"]
+    assert "runbook_url" not in RULES.read_text()
+
+
+def test_the_documented_command_gives_plain_rules_the_links_that_the_chart_gives() -> None:
+    page = (ROOT / "docs" / "how-to" / "monitor.md").read_text()
+    (command,) = re.findall(r"^(sed .+) > rules\.yaml$", page, re.MULTILINE)
+    (url,) = re.findall(r"https://[\w./-]+", command)
+    linked = subprocess.run(
+        shlex.split(command), cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    metrics = {**WATCHED["metrics"], "prometheusRule": {"enabled": True, "runbookUrl": url}}
+    assert yaml.safe_load(linked)["groups"] == rules_of({**WATCHED, "metrics": metrics})
 
 
 def test_each_dashboard_is_a_config_map_for_the_sidecar_that_leads_to_mlflow() -> None:
@@ -420,7 +454,14 @@ REFUSALS: list[tuple[Manifest, list[str]]] = [
     ({"operator": {"env": [{"name": "A", "value": 1}]}}, ["/operator/env/0/value", "want string"]),
     ({"replicas": 2}, ["replicas"]),
     ({"metrics": {"podMonitor": {"enabled": "on"}}}, ["/metrics/podMonitor/enabled", "boolean"]),
-    ({"metrics": {"prometheusRule": {"runbookUrl": "x/"}}}, ["/metrics/prometheusRule", "x/"]),
+    (
+        {"metrics": {"prometheusRule": {"runbookUrl": "docs/runbooks"}}},
+        ["/metrics/prometheusRule", "docs/runbooks"],
+    ),
+    (
+        {"metrics": {"prometheusRule": {"runbookUrl": "https://x/"}}},
+        ["/metrics/prometheusRule", "https://x/"],
+    ),
     ({"metrics": {"dashboards": {"mlflowUrl": "mlflow"}}}, ["/metrics/dashboards", "mlflow"]),
     (
         {"mlflow": {"enabled": False}},
