@@ -122,6 +122,20 @@ class FeatureDrift(_Part):
             return None
         return (self.mean_window - self.mean_reference) / self.std_reference
 
+    @property
+    def deviation_ratio(self) -> float | None:
+        """Standard deviation of the window, over the reference's."""
+        if self.std_window is None or not self.std_reference:
+            return None
+        return self.std_window / self.std_reference
+
+    @property
+    def skewness_shift(self) -> float | None:
+        """Skewness of the window, less the reference's."""
+        if self.skewness_window is None or self.skewness_reference is None:
+            return None
+        return self.skewness_window - self.skewness_reference
+
 
 class Score(_Part):
     """A score with its interval, and how far it fell below the holdout's."""
@@ -332,6 +346,9 @@ def _most_moved(features: list[FeatureDrift]) -> list[FeatureScores]:
             missing_share=feature.missing_share_window,
             missing_share_reference=feature.missing_share_reference,
             mean_shift=feature.mean_shift,
+            deviation_ratio=feature.deviation_ratio,
+            skewness_shift=feature.skewness_shift,
+            out_of_range_share=feature.out_of_range_share,
             cardinality_ratio=feature.cardinality_ratio,
             new_share=feature.new_share,
         )

@@ -49,6 +49,10 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
         "Since when a track serves its version.",
         ("track",),
     ),
+    "housing_model_version_registered_timestamp_seconds": (
+        "When the training of the version that a track serves registered it.",
+        ("track",),
+    ),
     "housing_model_ready_replicas": (
         "Pods of a track that answer with its version.",
         ("track",),
@@ -106,7 +110,8 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "housing_model_drift_feature_score": (
         "What the newest report measured of the features that moved furthest: psi, psi_noise, "
-        "missing_share, missing_share_reference, mean_shift, cardinality_ratio or new_share.",
+        "missing_share, missing_share_reference, mean_shift, deviation_ratio, skewness_shift, "
+        "out_of_range_share, cardinality_ratio or new_share.",
         ("feature", "score"),
     ),
     "housing_model_drift_threshold": ("The spec's thresholds of drift.", ("score",)),
@@ -135,6 +140,10 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
         "Trainings that ended while this operator ran, by what asked for them and how they ended.",
         ("trigger", "outcome"),
     ),
+    "housing_model_training_seconds": (
+        "Time that those trainings took, all attempts together.",
+        ("trigger", "outcome"),
+    ),
     "housing_model_rollouts": (
         "Versions that were promoted, rejected or rolled back while this operator ran.",
         ("outcome",),
@@ -154,7 +163,7 @@ Sample = tuple[str, tuple[str, ...], float]
 class _Model:
     gauges: tuple[Sample, ...]
     history: tuple[HistoryEntry, ...]
-    counts: Counter[tuple[str, tuple[str, ...]]]
+    counts: dict[tuple[str, tuple[str, ...]], float]
 
 
 class ModelMetrics(Collector):
@@ -174,9 +183,10 @@ class ModelMetrics(Collector):
         status = _status(body)
         history, former = tuple(status.history), self._models.get(key)
         # What happened before this operator saw the model was counted by the one before it.
-        counts = _no_events() if former is None else former.counts.copy()
+        counts = dict(_no_events() if former is None else former.counts)
         if former is not None:
-            counts.update(_events(_newer(history, former.history)))
+            for name, labels, step in _events(_newer(history, former.history), status.training):
+                counts[name, labels] += step
         self._models[key] = _Model(tuple(gauges(body, status)), history, counts)
 
     def forget(self, key: Key) -> None:
@@ -231,6 +241,9 @@ def _track(name: str, track: TrackStatus) -> Iterator[Sample]:
     yield "housing_model_ready_replicas", (name,), track.ready_replicas
     if track.since is not None:
         yield "housing_model_version_since_timestamp_seconds", (name,), _seconds(track.since)
+    if track.registered_at is not None:
+        registered = _seconds(track.registered_at)
+        yield "housing_model_version_registered_timestamp_seconds", (name,), registered
     for score in ("accuracy", "macro_f1", "roc_auc"):
         value: float | None = getattr(track, score)
         if value is not None:
@@ -363,23 +376,29 @@ def _newer(
     return history
 
 
-def _events(entries: Iterable[HistoryEntry]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _events(entries: Iterable[HistoryEntry], training: TrainingStatus | None) -> Iterator[Sample]:
+    """By how much counters go up; `training` is the newest one."""
     for entry in entries:
         if entry.event in _TRAINED and entry.trigger is not None:
-            yield "housing_model_trainings", (entry.trigger, _TRAINED[entry.event])
+            labels = (entry.trigger, _TRAINED[entry.event])
+            yield "housing_model_trainings", labels, 1
+            if training is not None and training.finished_at == entry.time:
+                took = _seconds(entry.time) - _seconds(training.started_at)
+                yield "housing_model_training_seconds", labels, took
         elif entry.event in _ROLLED_OUT:
-            yield "housing_model_rollouts", (entry.event,)
+            yield "housing_model_rollouts", (entry.event,), 1
 
 
-def _no_events() -> Counter[tuple[str, tuple[str, ...]]]:
+def _no_events() -> dict[tuple[str, tuple[str, ...]], float]:
     """All counters at 0: Prometheus cannot see the first step of one that begins at 1."""
     trained = [
-        ("housing_model_trainings", (trigger, outcome))
+        (name, (trigger, outcome))
+        for name in ("housing_model_trainings", "housing_model_training_seconds")
         for trigger in get_args(Trigger)
         for outcome in _TRAINED.values()
     ]
     rolled_out = [("housing_model_rollouts", (outcome,)) for outcome in _ROLLED_OUT]
-    return Counter(dict.fromkeys([*trained, *rolled_out], 0))
+    return dict.fromkeys([*trained, *rolled_out], 0.0)
 
 
 def _seconds(time: str) -> float:

@@ -107,6 +107,8 @@ def _track(draft: Draft, track: str, pinned: TrackStatus, state: TrackState) -> 
             "accuracy": round(scores.accuracy, 4),
             "roc_auc": round(scores.roc_auc, 4) if scores.roc_auc is not None else None,
         }
+    if version is not None:
+        changes["registered_at"] = format_time(version.created)
     return pinned.model_copy(update=changes)
 
 

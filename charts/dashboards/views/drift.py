@@ -45,8 +45,8 @@ def drift() -> dict[str, Any]:
         ),
         graph(
             "Scores against their thresholds",
-            "Each score of seed 5.1, 5.3 and 5.5 over its threshold: above 1 it counts, where chance "
-            "does not explain it.",
+            "Each score of seed 5.1, 5.3 and 5.5 over the spec's threshold. It counts above 1, where "
+            "chance does not explain it; the number of alerts of high severity counts from 1 on.",
             (
                 "max by (namespace, model, score) "
                 f"(housing_model_drift_score{{{OF}}}) "

@@ -7,6 +7,8 @@ from typing import Any
 from charts.dashboards.panels import bars, graph, rows, view
 from charts.dashboards.views.queries import MODEL, OF, rate
 
+COUNTS_ABOVE_1: list[tuple[float | None, str]] = [(None, "green"), (1, "red")]
+
 
 def features() -> dict[str, Any]:
     """Feature by feature: how far it moved, what is missing, what is new."""
@@ -18,22 +20,50 @@ def features() -> dict[str, Any]:
             f"(housing_model_drift_feature_score{{{selector}}})"
         )
 
+    def threshold(name: str) -> str:
+        selector = f'{OF}, score="{name}"'
+        return f"max by (namespace, model) (housing_model_drift_threshold{{{selector}}})"
+
     feature = MODEL + " {{feature}}"
+    beside = "on (namespace, model) group_left ()"
+    counts_above = (
+        f"(({score('psi_noise')} > {beside} {threshold('psi')}) "
+        f"or ({score('psi')} * 0 + {beside} {threshold('psi')}))"
+    )
     return view(
         "features",
         "feature statistics",
         "Feature by feature: how far it moved, what is missing, what is new. Of each report the "
         "features that moved furthest.",
         bars(
-            "Population stability index",
-            "By feature in the newest report. Above 0.1 is moderate, above 0.25 strong.",
-            (score("psi"), feature),
-            steps=[(None, "green"), (0.1, "yellow"), (0.25, "red")],
+            "Population stability index, over what counts",
+            "By feature in the newest report, over the spec's threshold or what chance explains in a "
+            "window of this size, whichever is more: above 1 it counts.",
+            (f"{score('psi')} / on (namespace, model, feature) {counts_above}", feature),
+            steps=COUNTS_ABOVE_1,
+        ),
+        rows(
+            "Population stability index and chance",
+            "By feature in the newest report: the index, the most of it that chance explains in a "
+            "window of this size, and above what it counts.",
+            score("psi"),
+            score("psi_noise"),
+            counts_above,
+            names={
+                "namespace": "Namespace",
+                "model": "Model",
+                "feature": "Feature",
+                "Value #A": "Index",
+                "Value #B": "Chance",
+                "Value #C": "Counts above",
+            },
+            span=12,
         ),
         graph(
             "Population stability index over time",
             "By feature, report by report.",
             (score("psi"), feature),
+            (threshold("psi"), MODEL + " threshold"),
             min=0,
         ),
         rows(
@@ -56,18 +86,37 @@ def features() -> dict[str, Any]:
             "Of numbers, in standard deviations of the training data.",
             (score("mean_shift"), feature),
         ),
-        bars(
-            "Rows in new categories",
-            "Share of the newest window's rows in categories that training had not seen.",
-            (score("new_share"), feature),
+        graph(
+            "Standard deviation",
+            "Of numbers, over that of the training data: 1 where nothing changed.",
+            (score("deviation_ratio"), feature),
+            min=0,
+        ),
+        graph(
+            "Shift of the skewness",
+            "Of numbers: the window's skewness less that of the training data.",
+            (score("skewness_shift"), feature),
+        ),
+        graph(
+            "Values out of range",
+            "Share of a number's values outside the range of the training data.",
+            (score("out_of_range_share"), feature),
             unit="percentunit",
-            steps=[(None, "green"), (0.025, "yellow"), (0.2, "red")],
+            min=0,
         ),
         bars(
-            "Cardinality ratio",
-            "Categories of window and training together, over training's. Above 1.3 it counts.",
-            (score("cardinality_ratio"), feature),
-            steps=[(None, "green"), (1.3, "red")],
+            "Rows in new categories",
+            "Share of the newest window's rows in categories that training had not seen. What chance "
+            "does not explain is among the alerts.",
+            (score("new_share"), feature),
+            unit="percentunit",
+        ),
+        bars(
+            "Cardinality ratio, over its threshold",
+            "Categories of window and training together, over training's, over the spec's threshold "
+            "of that.",
+            (f"{score('cardinality_ratio')} / {beside} {threshold('cardinality_ratio')}", feature),
+            steps=COUNTS_ABOVE_1,
         ),
         graph(
             "Predicted classes",

@@ -91,9 +91,33 @@ def performance() -> dict[str, Any]:
             min=0,
         ),
         graph(
-            "Duration of trainings",
-            "Of the newest training, all its attempts together.",
+            "Age of the training",
+            "Since the version that a track serves was trained, however long it serves it.",
+            (
+                f"time() - housing_model_version_registered_timestamp_seconds{{{OF}}}",
+                MODEL + " {{track}}",
+            ),
+            unit="s",
+            min=0,
+        ),
+        graph(
+            "Duration of the newest training",
+            "All its attempts together.",
             (f"housing_model_training_duration_seconds{{{OF}}}", MODEL),
+            unit="s",
+            min=0,
+        ),
+        graph(
+            "Mean duration of trainings",
+            "Of those that ended in the last 7 days, by what asked for them: Spec for a first one or "
+            "a changed spec; Drift, Schedule and Request for retrainings.",
+            (
+                "sum by (namespace, model, trigger) "
+                f"(increase(housing_model_training_seconds_total{{{OF}}}[7d])) / "
+                "(sum by (namespace, model, trigger) "
+                f"(increase(housing_model_trainings_total{{{OF}}}[7d])) > 0)",
+                MODEL + " {{trigger}}",
+            ),
             unit="s",
             min=0,
         ),

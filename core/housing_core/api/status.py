@@ -42,6 +42,9 @@ class TrackStatus(StatusType):
     run_id: Text | None = Field(default=None, description="The MLflow run that trained it.")
     url: Text | None = Field(default=None, description="Where it answers inside the cluster.")
     since: Timestamp | None = Field(default=None, description="Since when it is pinned.")
+    registered_at: Timestamp | None = Field(
+        default=None, description="When its training registered it."
+    )
     ready_replicas: int = Field(default=0, description="Pods that answer with this version.")
     serving_from: Text | None = Field(
         default=None,
@@ -92,6 +95,16 @@ class FeatureScores(StatusType):
         default=None,
         description="Shift of the mean of a number, up or down, in standard deviations of the "
         "training.",
+    )
+    deviation_ratio: float | None = Field(
+        default=None,
+        description="Standard deviation of a number in the window, over that in the training.",
+    )
+    skewness_shift: float | None = Field(
+        default=None, description="Skewness of a number in the window, less that in the training."
+    )
+    out_of_range_share: float | None = Field(
+        default=None, description="Share of a number's values outside the training's range."
     )
     cardinality_ratio: float | None = Field(
         default=None,

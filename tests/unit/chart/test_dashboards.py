@@ -8,12 +8,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from tests import prometheus
 from tests.cluster_client import ROOT
-from tests.dashboards import all_dashboards, panel_queries
+from tests.dashboards import all_dashboards, panel_queries, row_links
 from tests.unit.chart.test_alerts import RULES, groups
 
 REFERENCE = ROOT / "docs" / "reference" / "metrics.md"
@@ -58,6 +59,56 @@ def test_every_panel_fits_the_grid_says_what_it_answers_and_asks_the_chosen_sour
             assert target["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
     ids = [panel["id"] for panel in dashboard["panels"]]
     assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("name", all_dashboards())
+def test_a_dashboard_lets_its_reader_choose_source_namespaces_and_models(name: str) -> None:
+    found = {one["name"]: one for one in all_dashboards()[name]["templating"]["list"]}
+    assert list(found) == ["datasource", "namespace", "model", "mlflow"]
+    assert (found["datasource"]["type"], found["datasource"]["query"]) == (
+        "datasource",
+        "prometheus",
+    )
+    for variable in ("namespace", "model"):
+        assert found[variable]["type"] == "query"
+        assert found[variable]["datasource"]["uid"] == "${datasource}"
+        assert found[variable]["multi"]
+        assert found[variable]["includeAll"]
+        # As new models appear while the page is open.
+        assert found[variable]["refresh"] == 2
+    assert found["mlflow"]["type"] == "textbox"
+    assert "$namespace" in found["model"]["query"]
+
+
+@pytest.mark.parametrize("name", all_dashboards())
+def test_a_dashboard_links_to_the_others_with_what_is_chosen_and_to_mlflow(name: str) -> None:
+    dashboard = all_dashboards()[name]
+    others, mlflow = dashboard["links"]
+    assert others["type"] == "dashboards"
+    assert set(others["tags"]) <= set(dashboard["tags"])
+    assert others["includeVars"]
+    assert others["keepTime"]
+    assert (mlflow["type"], mlflow["url"]) == ("link", "${mlflow}/#/models")
+
+
+def test_reports_and_versions_are_a_link_away_in_mlflow() -> None:
+    assert {(link.dashboard, link.address) for link in row_links("ns", "m")} == {
+        ("drift", "http://localhost:5000/#/runs/{run_id}"),
+        ("overview", "http://localhost:5000/#/models/{namespace}.{model}"),
+    }
+
+
+def test_the_documented_provisioning_reads_the_folder_that_the_five_files_go_to() -> None:
+    """The page's files as it says, put where it says."""
+    page = (ROOT / "docs" / "how-to" / "monitor.md").read_text()
+    (block,) = re.findall(r"```yaml\n(# /etc/grafana/.+?)```", page, re.DOTALL)
+    provisioning = yaml.safe_load(block)
+    assert provisioning["apiVersion"] == 1
+    (provider,) = provisioning["providers"]
+    assert provider["type"] == "file"
+    (copied,) = re.findall(r"^cp (\S+)/\*\.json (\S+)$", page, re.MULTILINE)
+    assert copied[1].rstrip("/") == provider["options"]["path"]
+    assert {path.stem for path in (ROOT / copied[0]).glob("*.json")} == set(all_dashboards())
 
 
 def test_every_query_follows_the_variables_or_is_about_the_operator() -> None:

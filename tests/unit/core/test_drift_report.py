@@ -59,12 +59,22 @@ def test_the_summary_names_the_features_that_moved_furthest() -> None:
     ]
 
 
-def test_the_summary_gives_the_shift_of_a_mean_in_standard_deviations() -> None:
-    moments = {"mean_reference": 100.0, "mean_window": 90.0, "std_reference": 20.0}
+def test_the_summary_says_how_the_distribution_of_a_number_moved() -> None:
+    moments = {
+        "mean_reference": 100.0,
+        "mean_window": 90.0,
+        "std_reference": 20.0,
+        "std_window": 30.0,
+        "skewness_reference": 0.5,
+        "skewness_window": 2.0,
+        "out_of_range_share": 0.03,
+    }
     number = FeatureDrift(name="area", kind="Numeric", psi=0.1, **moments)
     still = FeatureDrift(name="floor", kind="Numeric", **{**moments, "std_reference": 0.0})
     moved, other = report(features=[number, still]).to_status().features
-    assert (moved.mean_shift, other.mean_shift) == (-0.5, None)
+    assert (moved.mean_shift, moved.deviation_ratio) == (-0.5, 1.5)
+    assert (moved.skewness_shift, moved.out_of_range_share) == (1.5, 0.03)
+    assert (other.mean_shift, other.deviation_ratio) == (None, None)
 
 
 def test_the_summary_gives_the_scores_with_their_intervals() -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from housing_core.times import format_time
 from housing_operator.observation import TrackState
 from tests.unit.operator.world import World
 
@@ -60,6 +61,14 @@ def test_the_condition_tells_where_the_report_s_page_is():
     assert world.message("DriftDetected").endswith(
         "PSI 0.1 <= 0.25; its page: drift_report.html at #/runs/a1b2 in MLflow"
     )
+
+
+def test_a_track_says_when_the_training_of_its_version_registered_it():
+    world = World().in_production()
+    registered = world.versions["1"].created
+    world.now += timedelta(days=40)
+    world.step()
+    assert world.status["production"]["registeredAt"] == format_time(registered)
 
 
 def test_a_report_on_a_former_version_says_nothing_of_this_one():
