@@ -2,7 +2,7 @@
 
 Each part leaves its results in the cache, and the page is written from those that are there: parts
 can be run alone, and again, without the others. The windows of false-alarms and power are counted a
-thousandth at a time: what is there is not counted again, unless a source of monitoring changed.
+thousandth at a time: what is there is not counted again, unless a source that it may depend on changed.
 """
 
 from __future__ import annotations
@@ -56,11 +56,17 @@ def made() -> str:
 
 
 def kept() -> windows.Kept:
-    """Counts by the present sources of what is counted."""
-    folder = ROOT / "monitoring" / "housing_monitoring"
-    digest = hashlib.sha256(Path(windows.__file__).read_bytes())
-    for name in ("alerts", "columns", "comparison", "statistics", "tally", "verdict"):
-        digest.update((folder / f"{name}.py").read_bytes())
+    """Counts by the present sources of everything that a count can depend on."""
+    tests = ROOT / "tests"
+    sources = [
+        Path(windows.__file__),
+        *(tests / f"{name}.py" for name in ("listings", "traffic", "windows")),
+        *sorted((ROOT / "monitoring" / "housing_monitoring").glob("*.py")),
+        *sorted((ROOT / "core" / "housing_core").rglob("*.py")),
+    ]
+    digest = hashlib.sha256()
+    for source in sources:
+        digest.update(source.read_bytes())
     return windows.Kept(CACHE / f"windows-{digest.hexdigest()[:12]}.json")
 
 
