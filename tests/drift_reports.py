@@ -5,8 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+from housing_core.api.spec import Thresholds
 from housing_core.api.status import DriftAlert
 from housing_core.drift_report import Bin, DriftReport, FeatureDrift, Performance, Rule, Score
+from housing_monitoring.measurements import levels
 
 EVIL = '<script>alert("x")</script>&\'"</style><img src=//evil.test/x>{{ 7 * 7 }}'
 """HTML and a template's expression, in a name."""
@@ -27,6 +29,9 @@ def report(**changes: Any) -> DriftReport:
         "samples": 1_234,
         "verdict": "Drift",
         "reason": "PSI of district 0.400 > 0.25",
+        "thresholds": {"psi": 0.25, "min_samples": 200},
+        "levels": levels(Thresholds()),
+        "quantile": 3.89,
     }
     return DriftReport(**(settings | changes))
 

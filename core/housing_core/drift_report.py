@@ -83,8 +83,25 @@ class FeatureDrift(_Part):
     rows_window: int = Field(default=0, description="Rows of the window.")
     cardinality_ratio: float | None = Field(
         default=None,
-        description="Distinct categories of reference and window together, over the reference's; "
-        "null for a number.",
+        description="Distinct categories of reference and window together, over the reference's, "
+        "at equal sample size: 1 + max(0, new_categories_found - new_categories_expected) / "
+        "categories_expected; null for a number.",
+    )
+    categories_expected: float | None = Field(
+        default=None,
+        description="Distinct categories that as many rows of the reference have as the smaller of "
+        "both sides.",
+    )
+    new_categories_found: float | None = Field(
+        default=None,
+        description="Distinct categories that the reference has not seen, in as many rows of the "
+        "window as the smaller of both sides has.",
+    )
+    new_categories_expected: float | None = Field(
+        default=None, description="The same, of rows like those of the reference."
+    )
+    new_categories_expected_error: float | None = Field(
+        default=None, description="Standard error of `new_categories_expected`."
     )
     new_categories: dict[str, int] = Field(
         default={},
@@ -153,6 +170,11 @@ class Score(_Part):
         "sample too.",
     )
     drop_upper: float | None = Field(default=None, description="Upper end of it.")
+    drop_supported: float | None = Field(
+        default=None,
+        description="Lower end of the drop's interval at `support`: the rows support a drop of more "
+        "than this.",
+    )
 
 
 class PerformancePeriod(_Part):
@@ -168,6 +190,10 @@ class Performance(_Part):
     """How good the judged version is on what it answered (seed 5.3)."""
 
     confidence: float = Field(description="Of all intervals, two-sided.")
+    support: float | None = Field(
+        default=None,
+        description="Confidence, two-sided, of the interval that `drop_supported` is of.",
+    )
     labels: int = Field(
         default=0, description="Predictions of the evaluation window whose true price is known."
     )
@@ -193,11 +219,34 @@ class Performance(_Part):
         description="Of the window, estimated from the model's own confidence without labels; "
         "null when the profile has no calibration.",
     )
+    confidence_bins: list[int] = Field(
+        default=[],
+        description="Predictions of the window by confidence, in bins of equal width from 0 to 1.",
+    )
+    confidence_design_effect: float = Field(
+        default=1.0, description="As of a feature, of the window's confidences."
+    )
+    calibration: list[tuple[float, float, int]] = Field(
+        default=[],
+        description="Of the holdout, by bin of confidence: mean confidence, share that was right, "
+        "rows.",
+    )
     periods: list[PerformancePeriod] = Field(
         default=[], description="The labelled predictions by time, oldest first."
     )
     skipped_labels: dict[str, int] = Field(
         default={}, description="Why labels were not used → how many."
+    )
+
+
+class Measurement(_Part):
+    """One thing that alerts are made of: it has one where `value` is over level and `noise`."""
+
+    name: str = Field(description="Name of the alert, as in `levels`.")
+    feature: str | None = Field(default=None, description="Null for the predictions.")
+    value: float = Field(description="What was measured.")
+    noise: float | None = Field(
+        description="The most that chance explains; null where it explains any value."
     )
 
 
@@ -256,7 +305,7 @@ class DriftReport(_Part):
         default=1.0, description="As of a feature, of the predicted classes."
     )
     reference_holdout_rows: int | None = Field(
-        default=None, description="Rows that `class_shares_reference` is of."
+        default=None, description="Rows of the holdout, that `class_shares_reference` is of."
     )
     class_shares_reference: dict[str, float] = Field(
         default={}, description="Share of each predicted class in the holdout."
@@ -268,6 +317,16 @@ class DriftReport(_Part):
     performance: Performance | None = Field(
         default=None,
         description="How good the version is; null for one without a profile and in older reports.",
+    )
+    quantile: float | None = Field(
+        default=None,
+        description="Standard normal quantile that the noise of features and classes is taken at.",
+    )
+    measurements: list[Measurement] = Field(
+        default=[], description="Everything that was held against `levels`."
+    )
+    levels: dict[str, dict[str, float]] = Field(
+        default={}, description="Alert → severity → what a value must be over, noise apart."
     )
     alerts: list[DriftAlert] = Field(default=[], description="What moved, the gravest first.")
     thresholds: dict[str, float] = Field(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from housing_core.drift_report import Bin, FeatureDrift
+from housing_monitoring.cardinality import richness
 from housing_monitoring.clustering import design_effect
 from housing_monitoring.statistics import population_stability_index
 from housing_monitoring.tally import CategoryTally, NumberTally, Tally
-
-_CREDIBLE_ROWS = 2
-"""A category seen once may be a typing mistake."""
 
 _NAMED_CATEGORIES = 20
 
@@ -70,14 +68,22 @@ def _with_moments(feature: FeatureDrift, tally: NumberTally) -> FeatureDrift:
 
 def _with_categories(feature: FeatureDrift, tally: CategoryTally) -> FeatureDrift:
     profile, new = tally.profile, tally.new
-    ratio = None
-    if profile.cardinality:
-        credible = sum(1 for count in new.values() if count >= _CREDIBLE_ROWS)
-        ratio = (profile.cardinality + max(0, credible - tally.forgotten)) / profile.cardinality
+    found = richness(
+        list(profile.counts.values()),
+        profile.other,
+        profile.cardinality - len(profile.counts),
+        tally.forgotten,
+        new=new.values(),
+        rows=feature.rows_window - _rows_of("Missing", feature.bins),
+    )
     named = dict(sorted(new.items(), key=lambda entry: (-entry[1], entry[0]))[:_NAMED_CATEGORIES])
     return feature.model_copy(
         update={
-            "cardinality_ratio": ratio,
+            "cardinality_ratio": found and found.ratio,
+            "categories_expected": found and found.expected,
+            "new_categories_found": found and found.new,
+            "new_categories_expected": found and found.new_expected,
+            "new_categories_expected_error": found and found.error,
             "new_categories": named,
             "new_share": _share(_rows_of("New", feature.bins), feature.rows_window),
             "new_share_expected": _share(tally.unseen, profile.rows),

@@ -41,7 +41,7 @@ def metrics_of(report: DriftReport) -> dict[str, float]:
     scores = report.to_status().scores
     found: dict[str, float | None] = {
         "samples": report.samples,
-        "drift": float(report.verdict == "Drift"),
+        "drift": None if report.verdict == "NotEnoughData" else float(report.verdict == "Drift"),
         "max_psi": scores.max_psi,
         "max_cardinality_ratio": scores.max_cardinality_ratio,
         "prediction_drift": report.prediction_drift,

@@ -43,12 +43,15 @@ LISTED_MESSAGES = 20
 LISTED_LEFT_OUT = 50
 LISTED_CLASSES = 10
 
+_SEVERITIES = ("High", "Medium", "Low")
 _HEADLINES = {"Drift": "Drift", "Stable": "No drift", "NotEnoughData": "Not enough data"}
+_OF_ANSWERS = ("AccuracyDrop", "MacroF1Drop", "EstimatedAccuracyDrop")
 _RULES = {
     "PSI": "PSI, the largest of a feature",
     "PredictionDrift": "Prediction drift",
     "HighSeverityAlerts": "Alerts of high severity",
     "AccuracyDrop": "Drop of the accuracy, measured on labels",
+    "MacroF1Drop": "Drop of macro F1, measured on labels",
     "EstimatedAccuracyDrop": "Drop of the accuracy, estimated without labels",
 }
 
@@ -104,6 +107,9 @@ def page(report: DriftReport, past: Sequence[PastReport] = ()) -> str:
         features=_features(report.features),
         left_out=_left_out(report),
         thresholds=_thresholds(report),
+        levels=_levels(report),
+        not_judged=report.samples < report.thresholds.get("min_samples", 0),
+        quantile=digits(report.quantile),
     )
 
 
@@ -143,7 +149,7 @@ def _opening(report: DriftReport, deciding: Sequence[Rule]) -> str:
             f"As far as {report.samples:,} predictions can show, what {version} is asked about "
             "now is like what it was trained on"
         )
-    if all("Accuracy" in rule.name for rule in deciding):
+    if all(rule.name in _OF_ANSWERS for rule in deciding):
         return f"The answers of {version} have become worse"
     return f"What {version} is asked about now is not like what it was trained on"
 
@@ -182,7 +188,7 @@ def _rule_name(rule: Rule) -> str:
 def _alerts(alerts: Sequence[DriftAlert]) -> list[AlertGroup]:
     groups = []
     room = LISTED_ALERTS
-    for severity in ("High", "Medium", "Low"):
+    for severity in _SEVERITIES:
         found = [alert for alert in alerts if alert.severity == severity]
         shown = found[:room]
         room -= len(shown)
@@ -326,6 +332,18 @@ def _thresholds(report: DriftReport) -> Table:
         [
             [spaced(cut(name, NAME_CHARACTERS)), f"{value:g}"]
             for name, value in list(report.thresholds.items())[:LISTED_LEFT_OUT]
+        ],
+        narrow=True,
+    )
+
+
+def _levels(report: DriftReport) -> Table:
+    return Table(
+        "Levels of the alerts",
+        columns("Alert", "High*", "Medium*", "Low*"),
+        [
+            [spaced(cut(name, NAME_CHARACTERS)), *(digits(of.get(s)) for s in _SEVERITIES)]
+            for name, of in list(report.levels.items())[:LISTED_LEFT_OUT]
         ],
         narrow=True,
     )

@@ -14,18 +14,18 @@ from housing_core.bundle import Reference
 from housing_core.drift_report import Performance, PerformancePeriod, Score
 from housing_core.times import format_time
 from housing_monitoring.clustering import MOST_BLOCKS, design_effect
-from housing_monitoring.statistics import (
-    FALSE_ALARMS_PER_REPORT,
-    Interval,
-    difference,
-    macro_f1,
-    wilson,
-)
+from housing_monitoring.scores import Interval, difference, macro_f1, wilson
+from housing_monitoring.statistics import FALSE_ALARMS_PER_REPORT
 
 CONFIDENCE = 1 - 2 * FALSE_ALARMS_PER_REPORT
 """Of the intervals, two-sided: an accuracy that did not fall seems to in one report of a thousand."""
 
 Z = NormalDist().inv_cdf(1 - FALSE_ALARMS_PER_REPORT)
+
+SUPPORT = 0.95
+"""Two-sided: a drop of just the threshold is taken for a larger one in one report of forty."""
+
+Z_SUPPORT = NormalDist().inv_cdf((1 + SUPPORT) / 2)
 
 CONFIDENCE_BINS = 10
 """Bins of equal width that the calibration of the reference profile is given in."""
@@ -84,12 +84,17 @@ def evaluate(
     """
     rows = len(labelled.truth)
     holdout = reference.holdout_rows
+    sure, sure_effect = confidences.sum(axis=0), design_effect(confidences)
     common = {
         "confidence": CONFIDENCE,
+        "support": SUPPORT,
         "labels": rows,
         "labels_needed": labels_needed,
         "skipped_labels": labelled.skipped,
-        "estimated_accuracy": estimated_accuracy(confidences, reference.calibration),
+        "estimated_accuracy": estimated_accuracy(sure, sure_effect, reference.calibration),
+        "confidence_bins": sure.tolist(),
+        "confidence_design_effect": sure_effect,
+        "calibration": reference.calibration,
     }
     if rows == 0:
         return Performance(**common)
@@ -112,7 +117,7 @@ def evaluate(
 
 
 def estimated_accuracy(
-    confidences: NDArray[np.int64], calibration: list[tuple[float, float, int]]
+    confidences: NDArray[np.int64], effect: float, calibration: list[tuple[float, float, int]]
 ) -> Score | None:
     """Accuracy that the model's own confidence lets expect, without labels.
 
@@ -125,10 +130,12 @@ def estimated_accuracy(
     Its variance is sum w_b^2 p_b (1 - p_b) / m_b, for the m_b rows of the holdout that p_b is of,
     and the variance of p over the window's predictions / n. In the drop from the holdout,
     sum (r_b - w_b) p_b with r_b the holdout's shares, the p_b are the same on both sides: so the
-    first part has (r_b - w_b)^2, and the holdout adds the second part with m rows.
+    first part has (r_b - w_b)^2, and the holdout adds the second part with m rows. In
+    p_b (1 - p_b) half a row is added on each side.
 
     Args:
-        confidences: (blocks, CONFIDENCE_BINS) predictions by confidence.
+        confidences: (CONFIDENCE_BINS,) predictions by confidence.
+        effect: `clustering.design_effect` of them; they count for n / effect.
         calibration: of the reference profile: (mean confidence, share right, rows) by bin.
 
     Returns:
@@ -143,29 +150,20 @@ def estimated_accuracy(
     cells = np.minimum((means * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
     # A confidence that the holdout never had is taken for its nearest.
     nearest = np.abs(np.arange(CONFIDENCE_BINS)[:, None] - cells[None, :]).argmin(axis=1)
-    counts = confidences.sum(axis=0)
-    w = np.bincount(nearest, counts, minlength=len(known)) / rows
+    w = np.bincount(nearest, confidences, minlength=len(known)) / rows
     r = sizes / sizes.sum()
-    effective = rows / design_effect(confidences)
+    effective = rows / effect
     # Half a row on each side: a bin of three rows that were all right is not without error.
     shrunk = (right * sizes + 0.5) / (sizes + 1)
     error = shrunk * (1 - shrunk) / sizes
     value, reference = float(w @ right), float(r @ right)
     spread = [float(share @ (right - share @ right) ** 2) for share in (w, r)]
-    reach = Z * math.sqrt(float(w**2 @ error) + spread[0] / effective)
-    drop_reach = Z * math.sqrt(
+    deviation = math.sqrt(float(w**2 @ error) + spread[0] / effective)
+    drop_deviation = math.sqrt(
         float((r - w) ** 2 @ error) + spread[0] / effective + spread[1] / sizes.sum()
     )
-    drop = reference - value
-    return Score(
-        value=value,
-        lower=max(0.0, value - reach),
-        upper=min(1.0, value + reach),
-        reference=reference,
-        drop=drop,
-        drop_lower=drop - drop_reach,
-        drop_upper=drop + drop_reach,
-    )
+    now = Interval(value, max(0.0, value - Z * deviation), min(1.0, value + Z * deviation))
+    return _score(now, reference, *_drops(reference - value, drop_deviation))
 
 
 def _effect(right: NDArray[np.bool_]) -> float:
@@ -182,10 +180,13 @@ def _accuracy(
     """Wilson's interval on effective rows; the drop by Newcombe's from Wilson's on each side."""
     rows = len(right) / effect
     now = wilson(right.mean() * rows, rows, Z)
-    drop = None
-    if reference is not None and holdout > 0:
-        drop = difference(wilson(reference * holdout, holdout, Z), now)
-    return _score(now, reference, drop)
+    if reference is None or holdout == 0:
+        return _score(now, reference)
+    drops = (
+        difference(wilson(reference * holdout, holdout, z), wilson(right.mean() * rows, rows, z))
+        for z in (Z, Z_SUPPORT)
+    )
+    return _score(now, reference, *drops)
 
 
 def _macro_f1(
@@ -196,19 +197,32 @@ def _macro_f1(
     rows = confusion.sum() / effect
     reach = Z * math.sqrt(variance / rows)
     now = Interval(value, max(0.0, value - reach), min(1.0, value + reach))
-    drop = None
-    if reference is not None and holdout > 0:
-        reach = Z * math.sqrt(variance / rows + variance / holdout)
-        drop = Interval(reference - value, reference - value - reach, reference - value + reach)
-    return _score(now, reference, drop)
+    if reference is None or holdout == 0:
+        return _score(now, reference)
+    deviation = math.sqrt(variance / rows + variance / holdout)
+    return _score(now, reference, *_drops(reference - value, deviation))
 
 
-def _score(now: Interval, reference: float | None, drop: Interval | None) -> Score:
-    score = Score(value=now.value, lower=now.lower, upper=now.upper, reference=reference)
-    if drop is None:
-        return score
-    return score.model_copy(
-        update={"drop": drop.value, "drop_lower": drop.lower, "drop_upper": drop.upper}
+def _drops(drop: float, deviation: float) -> list[Interval]:
+    """The normal intervals of a drop: the one of all scores, and the one of its support."""
+    return [Interval(drop, drop - z * deviation, drop + z * deviation) for z in (Z, Z_SUPPORT)]
+
+
+def _score(
+    now: Interval,
+    reference: float | None = None,
+    drop: Interval | None = None,
+    support: Interval | None = None,
+) -> Score:
+    return Score(
+        value=now.value,
+        lower=now.lower,
+        upper=now.upper,
+        reference=reference,
+        drop=drop and drop.value,
+        drop_lower=drop and drop.lower,
+        drop_upper=drop and drop.upper,
+        drop_supported=support and support.lower,
     )
 
 
@@ -224,7 +238,7 @@ def _periods(
     periods = []
     for number, labels, hits in zip(found.tolist(), rows.tolist(), correct.tolist(), strict=True):
         effective = max(labels / effect, 1.0)
-        score = _score(wilson(hits / labels * effective, effective, Z), None, None)
+        score = _score(wilson(hits / labels * effective, effective, Z))
         start, end = number * width, (number + 1) * width
         periods.append(
             PerformancePeriod(start=_time(start), end=_time(end), labels=labels, accuracy=score)

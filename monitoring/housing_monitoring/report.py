@@ -10,13 +10,14 @@ import numpy as np
 from housing_core.drift_report import DriftReport, report_id
 from housing_core.tasks import MonitoringTask
 from housing_core.times import format_time
-from housing_monitoring.alerts import ClassDrift, find_alerts
+from housing_monitoring.alerts import BY_LABELS, find_alerts
 from housing_monitoring.clustering import design_effect
 from housing_monitoring.comparison import compare
+from housing_monitoring.measurements import ClassDrift, levels, measure
 from housing_monitoring.performance import Labelled, evaluate
 from housing_monitoring.profile import Profile
 from housing_monitoring.statistics import kullback_leibler, quantile
-from housing_monitoring.verdict import Verdict, decide
+from housing_monitoring.verdict import decide, decide_by_labels
 from housing_monitoring.window import OF_VERSION, Window
 
 
@@ -26,7 +27,8 @@ def judge(
     """Compare the window with the profile.
 
     A window that is too small is measured too, as far as there is anything to measure, so that
-    the report shows what is coming; it gets no verdict, and its alerts count for nothing.
+    the report shows what is coming; only labels can give it a verdict, and other alerts count for
+    nothing.
 
     Args:
         task: says what is judged, and by which thresholds.
@@ -47,30 +49,35 @@ def judge(
         labels_needed=task.min_labels,
         window_seconds=task.evaluation_window_seconds,
     )
-    alerts = find_alerts(features, classes, performance, task.thresholds, z)
-    enough = window.rows >= task.min_samples
-    if enough:
+    against = levels(task.thresholds)
+    measured = measure(features, classes, performance, against, z)
+    alerts = find_alerts(measured, against)
+    if window.rows >= task.min_samples:
         verdict = decide(features, classes, performance, alerts, task.thresholds)
         reason = f"{window.rows:,} predictions: {verdict.reason}"
-        others = [alert for alert in alerts if alert.name != "AccuracyDrop"]
+        others = [alert for alert in alerts if alert.name not in BY_LABELS]
         unlabelled = decide(features, classes, performance, others, task.thresholds)
         by_labels = verdict.name != unlabelled.name
     else:
-        reason = f"{window.rows:,} predictions in the window, {task.min_samples:,} are needed"
-        verdict, by_labels = Verdict("NotEnoughData", reason, []), False
+        alerts = [alert for alert in alerts if alert.name in BY_LABELS]
+        too_few = f"{window.rows:,} predictions in the window, {task.min_samples:,} are needed"
+        verdict = decide_by_labels(performance, alerts, task.thresholds, too_few)
+        reason, by_labels = verdict.reason, verdict.name == "Drift"
     return DriftReport(
         # Labels are in the id only as the verdict that they alone bring about: more of them must
         # not make a second report, and a second retraining, of one window.
-        **_frame(
-            task, window, now, f"{window.digest}\nAccuracyDrop" if by_labels else window.digest
-        ),
+        **_frame(task, window, now, f"{window.digest}\nby labels" if by_labels else window.digest),
         verdict=verdict.name,
         reason=reason,
         rules=verdict.rules,
         **_of_classes(classes),
+        reference_holdout_rows=profile.reference.holdout_rows,
         features=features,
         performance=performance,
-        alerts=alerts if enough else [],
+        quantile=z,
+        measurements=[one.published() for one in measured],
+        levels={name: dict(graded) for name, graded in against.items()},
+        alerts=alerts,
         messages=[*window.messages, *labelled.messages, *_of_rollout(task, window)],
     )
 
@@ -153,7 +160,6 @@ def _of_classes(classes: ClassDrift | None) -> dict[str, Any]:
         "prediction_drift_plain": classes.divergence.plain,
         "prediction_drift_noise": classes.divergence.noise,
         "prediction_design_effect": classes.design_effect,
-        "reference_holdout_rows": classes.reference_rows,
         "class_shares_reference": classes.reference,
         "class_shares_window": classes.window,
     }

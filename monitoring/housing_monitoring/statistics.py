@@ -53,12 +53,16 @@ def population_stability_index(
 
     PSI = sum over bins of (w - r) ln(w / r), with r and w the shares of reference and window and
     the natural logarithm (Siddiqi, Credit Risk Scorecards, 2006, with the usual 0.25 for a
-    significant shift). It is symmetric: swapping the sides changes nothing.
+    significant shift). It is symmetric: swapping the sides changes nothing. Both sides are
+    smoothed, since a logarithm takes no zero: r = (rows + 1/2) / (m + bins/2), which is Jeffreys'
+    prior, and w = (rows / effect + r bins/2) / (n / effect + bins/2).
 
     When both sides are samples of one population, PSI / (1/n + 1/m) follows a chi-squared
     distribution with bins - 1 degrees of freedom (Yurdakul and Naranjo, Statistical properties of
     the population stability index, 2020). The expected value is therefore
     (bins - 1) (1/n + 1/m): for 200 rows in 40 bins 0.2, which the plain formula reports as drift.
+    The noise is the quantile at z of that chi-squared (`chi_squared_quantile`) times (1/n + 1/m),
+    less the expected value. Rows in clusters count for n / effect in all of it.
 
     Args:
         reference: rows in each bin, m in all.
@@ -81,7 +85,8 @@ def kullback_leibler(
     reference's shares describe what is seen now, and 2n times it is the likelihood-ratio
     statistic of the window against the reference (Kullback, Information Theory and Statistics,
     1959); it is half of what the PSI of the same shares would be, to second order, and so is its
-    expected value: (classes - 1) (1/n + 1/m) / 2.
+    expected value: (classes - 1) (1/n + 1/m) / 2. Smoothing, noise and clusters are those of the
+    PSI.
 
     Args:
         reference: rows of each class, m in all.
@@ -146,13 +151,39 @@ def _divergence(plain: float, found: float, freedom: int, unit: float, z: float)
 def share_noise(share: float, n: float, m: float, z: float) -> float:
     """Noise of a share: how far that of n rows may be from `share`, measured on m rows.
 
-    The binomial's normal quantile with its first Cornish-Fisher term for skewness, which keeps
-    rare things honest: one row of 50 is 2 %, whatever the share.
+    Of the shares of missing values, of new categories and of predicted classes:
+    z sqrt(share (1 - share) (1/n + 1/m)) + (z^2 - 1) |1 - 2 share| / (6 n). The first term is the
+    normal quantile of the difference of two binomial shares, the second the first Cornish-Fisher
+    term for the skewness of the window's (Cornish and Fisher, Moments and cumulants in the
+    specification of distributions, 1938), which keeps rare things honest: one row of 50 is 2 %,
+    whatever the share.
+
+    Args:
+        share: 0 to 1, of the reference.
+        n: rows of the window; effective ones where they come in clusters.
+        m: rows of the reference.
+        z: `quantile` of the report.
+
     """
     if n == 0 or m == 0:
         return math.inf
     deviation = math.sqrt(share * (1 - share) * (1 / n + 1 / m))
     return z * deviation + (z**2 - 1) * abs(1 - 2 * share) / (6 * n)
+
+
+def out_of_range_noise(n: float, m: float, z: float) -> float:
+    """Noise of the share of n values outside the range of m values of the same population.
+
+    That share is 2 / (m + 1) on average, whatever the distribution, and follows a beta
+    distribution with 2 and m - 1 (Wilks, Determination of sample sizes for setting tolerance
+    limits, 1941): nearly a gamma with shape 2, whose skewness adds (z^2 - 1) / (3 m) by Cornish
+    and Fisher to the expected share and its `share_noise`. A reference of 100 rows lets 12 % of
+    the values be outside, one of 20,000 rows next to none.
+    """
+    if n == 0 or m == 0:
+        return math.inf
+    share = min(1.0, 2 / (m + 1))
+    return share + share_noise(share, n, m, z) + (z**2 - 1) / (3 * m)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +247,9 @@ def moments(values: NDArray[np.float64]) -> Moments:
 def mean_noise(reference: Moments, window: Moments, z: float) -> float:
     """Noise of (mean of the window - mean of the reference) / std of the reference.
 
-    The standard error uses the larger of both deviations, so that one absurd value, which moves
+    z times the standard error of a difference of two means, sqrt(1/n + 1/m) by the central limit
+    theorem, in deviations of the reference (Welch, The significance of the difference between two
+    means when the population variances are unequal, 1938). The standard error uses the larger of both deviations, so that one absurd value, which moves
     mean and deviation alike, is no shift.
     """
     if not (reference.std and reference.rows and window.rows) or window.std is None:
@@ -228,8 +261,11 @@ def mean_noise(reference: Moments, window: Moments, z: float) -> float:
 def deviation_noise(reference: Moments, window: Moments, z: float) -> float:
     """Noise of ln(std of the window / std of the reference).
 
-    Its variance is (kurtosis - 1) / 4 (1/n + 1/m). The kurtosis is taken from the larger
-    skewness, as 3 + 1.5 skewness^2, which is exact for the gamma family.
+    z times its standard error: the variance of ln(std) of n rows is (kurtosis - 1) / (4 n) by the
+    delta method (Cramér, Mathematical Methods of Statistics, 1946, 27.7), so here
+    (kurtosis - 1) / 4 (1/n + 1/m). The kurtosis is taken from the larger skewness, as
+    3 + 1.5 skewness^2, which is exact for the gamma family. Tails that are heavy on both sides
+    have a larger one, so a shift counts only where the ranks confirm it (`ranks.rank_shift`).
     """
     if not (reference.rows and window.rows):
         return math.inf
@@ -239,12 +275,13 @@ def deviation_noise(reference: Moments, window: Moments, z: float) -> float:
 
 
 def skewness_noise(reference: Moments, window: Moments, z: float) -> float:
-    """Noise of the difference of the skewnesses.
+    """Noise of the difference of the skewnesses E(x - mean)^3 / std^3 of window and reference.
 
-    For a normal feature its variance is 6 (1/n + 1/m); a skewed one strays further, which is
-    allowed for by a factor (1 + skewness^2) on the deviation. In simulations that is enough for
-    the gamma family; with tails as heavy as the log-normal's a few in a hundred large windows pass
-    it, so nothing grave should hang on it.
+    z times its standard error: sqrt(6 (1/n + 1/m)) for a normal feature (Fisher, The moments of
+    the distribution for normal samples of measures of departure from normality, 1930), times
+    1 + skewness^2, as a skewed one strays further; in simulations that is enough for the gamma
+    family. Where the tails are heavy one value decides the skewness and no standard error holds,
+    so a shift counts only where the ranks confirm it (`ranks.rank_shift`).
     """
     if not (reference.rows and window.rows):
         return math.inf
@@ -275,86 +312,6 @@ def unseen_rows(
         single += other_categories**2 / other_rows
         single += forgotten * other_rows / other_categories
     return single
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """An estimate and the ends of its interval."""
-
-    value: float
-    lower: float
-    upper: float
-
-
-def wilson(right: float, rows: float, z: float) -> Interval:
-    """Share right / rows with the score interval of Wilson (Probable inference, 1927).
-
-    Args:
-        right: rows that count; need not be whole.
-        rows: over 0; effective rows (`clustering.design_effect`) where they come in clusters.
-        z: standard normal quantile of the confidence, on each side.
-
-    """
-    share = right / rows
-    centre = share + z**2 / (2 * rows)
-    reach = z * math.sqrt(share * (1 - share) / rows + z**2 / (4 * rows**2))
-    scale = 1 + z**2 / rows
-    return Interval(
-        share,
-        max(0.0, min(share, (centre - reach) / scale)),
-        min(1.0, max(share, (centre + reach) / scale)),
-    )
-
-
-def difference(first: Interval, second: Interval) -> Interval:
-    """Difference of two shares, first - second, with the interval of Newcombe's square-and-add method.
-
-    It takes the ends of two independent intervals of one confidence and keeps that confidence
-    (Newcombe, Interval estimation for the difference between independent proportions, 1998,
-    method 10).
-    """
-    value = first.value - second.value
-    return Interval(
-        value,
-        value - math.hypot(first.value - first.lower, second.upper - second.value),
-        value + math.hypot(first.upper - first.value, second.value - second.lower),
-    )
-
-
-def macro_f1(confusion: NDArray[np.int64]) -> tuple[float, float]:
-    """Macro F1 of a confusion matrix, and the variance of one row's part in it.
-
-    F1 of class k is 2 c_kk / (row k + column k), and the macro average is over the classes that
-    occur in truth or predictions, as on the holdout. The variance is the delta method's
-    (Takahashi and others, Confidence interval for micro-averaged F1 and macro-averaged F1 scores,
-    2022): divide it by the number of rows. It is taken with half a row added to each cell, so
-    that a score of 0 or 1 has an interval too.
-
-    Args:
-        confusion: (classes, classes) rows by true and predicted class, at least one row.
-
-    """
-    occurring = confusion.sum(axis=0) + confusion.sum(axis=1) > 0
-    value, _ = _f1(confusion.astype(np.float64), occurring)
-    smooth = confusion.astype(np.float64) + 0.5
-    _, gradient = _f1(smooth, occurring)
-    shares = smooth / smooth.sum()
-    mean = float((shares * gradient).sum())
-    return value, float((shares * (gradient - mean) ** 2).sum())
-
-
-def _f1(
-    counts: NDArray[np.float64], occurring: NDArray[np.bool_]
-) -> tuple[float, NDArray[np.float64]]:
-    """Macro F1 over some classes, and its derivative by the share of each cell."""
-    shares = counts / counts.sum()
-    size = shares.sum(axis=0) + shares.sum(axis=1)
-    size = np.where(size > 0, size, 1.0)
-    scores = 2 * np.diag(shares) / size
-    weight = occurring / occurring.sum()
-    slope = -scores / size * weight
-    gradient = slope[:, None] + slope[None, :] + np.diag(2 / size * weight)
-    return float((scores * weight).sum()), gradient
 
 
 def chi_squared_quantile(freedom: float, z: float) -> float:

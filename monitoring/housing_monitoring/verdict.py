@@ -8,7 +8,7 @@ from typing import Literal
 from housing_core.api.spec import Thresholds
 from housing_core.api.status import DriftAlert
 from housing_core.drift_report import FeatureDrift, Performance, Rule, Score, shortened
-from housing_monitoring.alerts import ClassDrift
+from housing_monitoring.measurements import ClassDrift, drop_noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def decide(
 
     They are those of seed 5.5 and 5.3: PSI or prediction drift over its threshold, enough High
     alerts, the accuracy on labelled predictions too far below the holdout's; and, only where the
-    spec sets a threshold, the estimated accuracy.
+    spec sets a threshold, their macro F1 and the estimated accuracy.
 
     Args:
         features: as measured.
@@ -46,11 +46,41 @@ def decide(
         _by_features(features, high, thresholds),
         _by_classes(classes, high, thresholds),
         _by_alerts(high, thresholds),
-        _by_accuracy(performance, high, thresholds),
+        *_by_labels(performance, high, thresholds),
         *_by_estimate(performance, high, thresholds),
     ]
     drift = any(rule.holds for rule in rules)
     return Verdict("Drift" if drift else "Stable", "; ".join(rule.text for rule in rules), rules)
+
+
+def decide_by_labels(
+    performance: Performance, alerts: list[DriftAlert], thresholds: Thresholds, too_few: str
+) -> Verdict:
+    """Drift when labels prove it, though the window has too few rows for the other rules.
+
+    Labels are of the evaluation window, which is longer, and need `minLabels` only.
+
+    Args:
+        performance: as measured.
+        alerts: those that labels bring about.
+        thresholds: of the spec.
+        too_few: why the other rules are not judged.
+
+    """
+    rules = _by_labels(performance, alerts, thresholds)
+    if not any(rule.holds for rule in rules):
+        return Verdict("NotEnoughData", too_few, [])
+    others = {
+        "PSI": thresholds.psi,
+        "PredictionDrift": thresholds.prediction_drift,
+        "HighSeverityAlerts": thresholds.high_severity_alerts,
+    }
+    reason = f"{too_few}; by labels: {'; '.join(rule.text for rule in rules)}"
+    unjudged = [
+        Rule(name=name, threshold=threshold, holds=False, text=f"{name} not judged: {too_few}")
+        for name, threshold in others.items()
+    ]
+    return Verdict("Drift", reason, [*unjudged, *rules])
 
 
 def _by_features(
@@ -101,18 +131,29 @@ def _by_alerts(high: list[DriftAlert], thresholds: Thresholds) -> Rule:
     )
 
 
-def _by_accuracy(performance: Performance, high: list[DriftAlert], thresholds: Thresholds) -> Rule:
-    rule = Rule(
-        name="AccuracyDrop",
-        threshold=thresholds.accuracy_drop,
-        holds=any(alert.name == "AccuracyDrop" for alert in high),
-        text="accuracy not compared, as the profile has none",
-    )
+def _by_labels(
+    performance: Performance, high: list[DriftAlert], thresholds: Thresholds
+) -> list[Rule]:
     labels, needed = performance.labels, performance.labels_needed
-    if labels < needed:
-        text = f"accuracy not judged by {labels:,} labels, {needed:,} are needed"
-        return rule.model_copy(update={"text": text})
-    return _dropped(rule, "accuracy", performance.accuracy)
+    rules = []
+    for name, what, score, threshold in (
+        ("AccuracyDrop", "accuracy", performance.accuracy, thresholds.accuracy_drop),
+        ("MacroF1Drop", "macro F1", performance.macro_f1, thresholds.macro_f1_drop),
+    ):
+        if threshold is None:
+            continue
+        rule = Rule(
+            name=name,
+            threshold=threshold,
+            holds=any(alert.name == name for alert in high),
+            text=f"{what} not compared, as the profile has none",
+        )
+        if labels < needed:
+            text = f"{what} not judged by {labels:,} labels, {needed:,} are needed"
+            rules.append(rule.model_copy(update={"text": text}))
+        else:
+            rules.append(_dropped(rule, what, score))
+    return rules
 
 
 def _by_estimate(
@@ -130,9 +171,9 @@ def _by_estimate(
 
 
 def _dropped(rule: Rule, what: str, score: Score | None) -> Rule:
-    if score is None or score.drop is None or score.drop_lower is None:
+    noise = None if score is None else drop_noise(score, rule.threshold)
+    if score is None or score.drop is None or noise is None:
         return rule
-    noise = score.drop - score.drop_lower
     return _measured(rule, f"drop of the {what} to {score.value:.3f}", score.drop, noise)
 
 

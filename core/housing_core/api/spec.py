@@ -545,7 +545,7 @@ class Thresholds(ApiType):
         default=1.3,
         gt=1,
         description="Distinct categories in the window and the reference together, "
-        "against the reference's alone (seed 5.1).",
+        "against the reference's alone, in equally many rows of both (seed 5.1).",
     )
     high_severity_alerts: int = Field(
         default=2,
@@ -557,7 +557,12 @@ class Thresholds(ApiType):
         gt=0,
         le=1,
         description="Fall of the accuracy on labelled predictions below that on the holdout, "
-        "as a share of the rows (seed 5.3).",
+        "as a share of the rows (seed 5.3); its interval at 95 % has to support more than this.",
+    )
+    macro_f1_drop: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None,
+        description="The same fall of macro F1, which also moves when labels come back for other "
+        "classes than before; it asks for no retraining when left out.",
     )
     estimated_accuracy_drop: Annotated[float, Field(gt=0, le=1)] | None = Field(
         default=None,

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from housing_core.api.spec import Thresholds
-from housing_core.drift_report import FeatureDrift, Performance, Score
-from housing_monitoring.alerts import ClassDrift, find_alerts
+from housing_core.api.status import DriftAlert
+from housing_core.drift_report import Bin, FeatureDrift, Performance, Score
+from housing_monitoring.alerts import find_alerts as alerts_of
+from housing_monitoring.measurements import ClassDrift, levels, measure
 from housing_monitoring.performance import CONFIDENCE
 from housing_monitoring.statistics import Divergence, kullback_leibler, quantile
 from housing_monitoring.verdict import decide
@@ -16,8 +18,30 @@ THRESHOLDS = Thresholds()
 ROWS: dict[str, Any] = {"rows_reference": 20_000, "rows_window": 1_000}
 
 
+def find_alerts(
+    features: list[FeatureDrift],
+    classes: ClassDrift | None,
+    performance: Performance,
+    thresholds: Thresholds,
+    z: float,
+) -> list[DriftAlert]:
+    against = levels(thresholds)
+    return alerts_of(measure(features, classes, performance, against, z), against)
+
+
+def ranges(*window: int) -> list[Bin]:
+    """Bins that are equally full in the reference."""
+    rows = ROWS["rows_reference"] // len(window)
+    return [Bin(kind="Range", label="", reference=rows, window=now) for now in window]
+
+
+WIDER, NARROWER = ranges(340, 160, 160, 340), ranges(160, 340, 340, 160)
+LOPSIDED = ranges(150, 350, 150, 350)
+
+
 def number(**measured: Any) -> FeatureDrift:
     base: dict[str, Any] = {
+        "bins": ranges(250, 250, 250, 250),
         "psi": 0.0,
         "psi_noise": 0.03,
         "missing_share_reference": 0.05,
@@ -42,6 +66,10 @@ def category(**measured: Any) -> FeatureDrift:
         "new_share": 0.0,
         "new_share_expected": 0.0,
         "cardinality_ratio": 1.0,
+        "categories_expected": 30.0,
+        "new_categories_found": 0.0,
+        "new_categories_expected": 0.0,
+        "new_categories_expected_error": 0.0,
     }
     return FeatureDrift(name="district", kind="Categorical", **(ROWS | base | measured))
 
@@ -72,6 +100,7 @@ def score(value: float, drop: float, reach: float) -> Score:
         drop=drop,
         drop_lower=drop - reach,
         drop_upper=drop + reach,
+        drop_supported=drop - reach * 1.96 / 3.09,
     )
 
 
@@ -94,25 +123,33 @@ def performance(labels: int = 500, **scores: Score) -> Performance:
         (number(mean_window=109.0, rows_window=100), []),
         (number(mean_window=None, std_window=None, skewness_window=None), []),
         (number(std_reference=0.0, std_window=0.0, skewness_reference=None), []),
-        (number(std_window=50.0), [("StandardDeviationShift", "Medium")]),
-        (number(std_window=15.0), [("StandardDeviationShift", "Medium")]),
-        (number(skewness_window=1.2), [("SkewnessShift", "Low")]),
+        (number(std_window=50.0, bins=WIDER), [("StandardDeviationShift", "Medium")]),
+        (number(std_window=15.0, bins=NARROWER), [("StandardDeviationShift", "Medium")]),
+        (number(std_window=50.0), []),
+        (number(skewness_window=1.2, bins=LOPSIDED), [("SkewnessShift", "Low")]),
+        (number(skewness_window=1.2), []),
+        (number(skewness_window=1.2, bins=WIDER), []),
         (number(missing_share_window=0.12), [("MissingShare", "Medium")]),
         (number(missing_share_window=0.3), [("MissingShare", "High")]),
         (number(missing_share_window=0.0), []),
         (number(missing_share_window=0.12, rows_window=50), []),
         (number(out_of_range_share=0.02), [("OutOfRange", "Low")]),
+        (number(out_of_range_share=0.02, rows_reference=400), []),
         (category(), []),
         (category(new_share=0.05), [("NewCategories", "Medium")]),
         (category(new_share=0.3), [("NewCategories", "High")]),
         (category(new_share=0.95, new_share_expected=0.94), []),
-        (category(new_share=None, new_share_expected=None, cardinality_ratio=None), []),
-        (category(new_share=0.002, cardinality_ratio=1.33), [("CardinalityRatio", "Low")]),
+        (category(new_share=None, new_share_expected=None), []),
+        (category(categories_expected=None), []),
+        (category(new_share=0.002, new_categories_found=10.0), [("CardinalityRatio", "Low")]),
         (
-            category(new_share=0.05, cardinality_ratio=1.33),
+            category(new_share=0.05, new_categories_found=10.0),
             [("CardinalityRatio", "High"), ("NewCategories", "Medium")],
         ),
-        (category(new_share=0.05, cardinality_ratio=1.3), [("NewCategories", "Medium")]),
+        (category(new_share=0.05, new_categories_found=9.0), [("NewCategories", "Medium")]),
+        (category(new_categories_found=20.0, new_categories_expected=12.0), []),
+        (category(new_categories_found=22.0, new_categories_expected_error=6.0), []),
+        (category(new_categories_found=10.0, design_effect=5.0), []),
     ],
 )
 def test_what_moved_is_an_alert(feature: FeatureDrift, expected: list[tuple[str, str]]) -> None:
@@ -204,17 +241,22 @@ def test_the_reason_tells_when_few_rows_raised_the_limit() -> None:
 
 
 BY_ESTIMATE = Thresholds(estimated_accuracy_drop=0.05)
+BY_MACRO_F1 = Thresholds(macro_f1_drop=0.1)
 
 
 @pytest.mark.parametrize(
     ("measured", "thresholds", "expected"),
     [
-        (performance(accuracy=score(0.72, 0.06, 0.05)), THRESHOLDS, ("AccuracyDrop", "High")),
-        (performance(accuracy=score(0.72, 0.05, 0.04)), THRESHOLDS, None),
-        (performance(accuracy=score(0.72, 0.06, 0.07)), THRESHOLDS, None),
+        (performance(accuracy=score(0.72, 0.09, 0.06)), THRESHOLDS, ("AccuracyDrop", "High")),
+        (performance(accuracy=score(0.72, 0.09, 0.065)), THRESHOLDS, None),
+        (performance(accuracy=score(0.72, 0.05, 0.001)), THRESHOLDS, None),
+        (performance(accuracy=score(0.4, 0.3, 0.31)), THRESHOLDS, None),
         (performance(99, accuracy=score(0.1, 0.7, 0.1)), THRESHOLDS, None),
         (performance(accuracy=score(0.7, 0.2, 0.1)), Thresholds(accuracy_drop=0.3), None),
         (performance(macro_f1=score(0.6, 0.2, 0.1)), THRESHOLDS, ("MacroF1Drop", "Medium")),
+        (performance(macro_f1=score(0.6, 0.2, 0.1)), BY_MACRO_F1, ("MacroF1Drop", "High")),
+        (performance(99, macro_f1=score(0.6, 0.2, 0.1)), BY_MACRO_F1, None),
+        (performance(macro_f1=score(0.6, 0.2, 0.17)), BY_MACRO_F1, None),
         (
             performance(0, estimated_accuracy=score(0.6, 0.2, 0.1)),
             THRESHOLDS,
@@ -241,10 +283,10 @@ def test_a_score_asks_for_retraining_when_it_fell_further_than_threshold_and_cha
 
 
 def test_the_reason_names_the_fall_of_the_accuracy() -> None:
-    fell = performance(accuracy=score(0.7, 0.08, 0.06))
+    fell = performance(accuracy=score(0.7, 0.08, 0.0309))
     found = find_alerts([], STEADY, fell, THRESHOLDS, Z)
     assert decide([], STEADY, fell, found, THRESHOLDS).reason.endswith(
-        "high-severity alerts 1 < 2; drop of the accuracy to 0.700 0.080 > 0.06 (the threshold is "
+        "high-severity alerts 1 < 2; drop of the accuracy to 0.700 0.080 > 0.0696 (the threshold is "
         "0.05, but chance explains more in so few rows)"
     )
 

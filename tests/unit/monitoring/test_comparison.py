@@ -115,16 +115,13 @@ def test_rare_and_new_categories_have_bins_of_their_own() -> None:
     assert feature.new_share_expected == pytest.approx(40**2 / 400 / 10_000)
 
 
-def test_a_category_counts_for_the_cardinality_ratio_when_it_was_seen_twice() -> None:
-    feature = compare("district", DISTRICT, categories({"Foça": 2, "Urla": 1, "rare 1": 9}), Z)
-    assert feature.cardinality_ratio == pytest.approx(44 / 43)
-
-
 def test_categories_that_the_profile_forgot_are_expected_among_the_new_ones() -> None:
     forgetful = DISTRICT.model_copy(update={"other_hashes": DISTRICT.other_hashes[:10]})
     feature = compare("district", forgetful, categories({"Kadıköy": 96, "rare 39": 4}), Z)
     assert feature.new_share == pytest.approx(0.04)
     assert feature.new_share_expected == pytest.approx((4 + 300) / 10_000)
+    assert feature.new_categories_found == 1.0
+    assert feature.new_categories_expected == pytest.approx(2.9, abs=0.1)
     assert feature.cardinality_ratio == 1.0
     assert [(b.label, b.reference, b.window) for b in feature.bins] == [
         ("Kadıköy", 5_000, 96),

@@ -194,6 +194,22 @@ def test_earlier_reports_make_lines_and_a_table() -> None:
     assert "This is the first report" in outline(page(newest, [past_report(newest)])).text
 
 
+@pytest.mark.parametrize(
+    ("verdict", "drift"), [("Drift", 1), ("Stable", 0), ("NotEnoughData", None)]
+)
+def test_a_report_without_a_verdict_has_no_metric_of_drift(
+    verdict: str, drift: float | None
+) -> None:
+    assert past_report(report(verdict=verdict)).metrics.get("drift") == drift
+
+
+def test_the_formulas_and_levels_are_there_to_recompute_the_verdict_by() -> None:
+    text = outline(page(report())).text
+    assert "w′ = (w/e + r′ B/2) / (n/e + B/2)" in text
+    assert "z = 3.89" in text
+    assert re.search(r"Mean shift\s*1\s*0\.25", text)
+
+
 def plots(found: DriftReport) -> list[str]:
     """Titles of the plots, in order."""
     return re.findall(r"<title id=\"plot-\d+-title\">([^<]*)", page(found))

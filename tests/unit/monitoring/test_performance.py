@@ -5,15 +5,16 @@ import pytest
 from sklearn.metrics import f1_score
 
 from housing_core.bundle import Reference
-from housing_core.drift_report import Performance
+from housing_core.drift_report import Performance, Score
+from housing_monitoring.clustering import design_effect
 from housing_monitoring.performance import (
     CONFIDENCE_BINS,
     Labelled,
     Z,
-    estimated_accuracy,
     evaluate,
 )
-from housing_monitoring.statistics import Interval, difference, macro_f1, wilson
+from housing_monitoring.performance import estimated_accuracy as estimate
+from housing_monitoring.scores import Interval, difference, macro_f1, wilson
 
 CLASSES = ["Low", "Medium", "High"]
 DAY = 86_400
@@ -32,6 +33,12 @@ def confidences(*values: float, rows: int = 100) -> np.ndarray:
     """Rows with each of these confidences, well mixed."""
     bins = (np.tile(values, rows) * CONFIDENCE_BINS).astype(int)
     return np.eye(CONFIDENCE_BINS, dtype=np.int64)[bins]
+
+
+def estimated_accuracy(
+    found: np.ndarray, calibration: list[tuple[float, float, int]]
+) -> Score | None:
+    return estimate(found.sum(axis=0), design_effect(found), calibration)
 
 
 NOTHING = np.zeros((0, CONFIDENCE_BINS), np.int64)

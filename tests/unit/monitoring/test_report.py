@@ -15,6 +15,7 @@ from housing_core.cleaning import CleaningRules, NumberRule
 from housing_core.drift_report import DriftReport
 from housing_core.tasks import MonitoringTask
 from housing_monitoring.columns import CategoricalColumn, NumericColumn
+from housing_monitoring.page import page
 from housing_monitoring.performance import Labelled
 from housing_monitoring.profile import Profile
 from housing_monitoring.report import judge as judge_labelled
@@ -115,21 +116,6 @@ def test_rows_like_the_reference_s_are_stable() -> None:
     assert [feature.name for feature in report.features] == ["area", "district"]
 
 
-def test_every_bin_is_there_to_recompute_the_index_from() -> None:
-    report = judge(task(), PROFILE, window(new=500), NOW)
-    district = report.features[1]
-    r = np.array([b.reference for b in district.bins]) + 0.5
-    r /= r.sum()
-    prior = len(r) / 2
-    w = np.array([b.window for b in district.bins]) + r * prior
-    w /= w.sum()
-    assert district.psi_plain == pytest.approx(float(((w - r) * np.log(w / r)).sum()))
-    assert district.psi_plain is not None
-    assert district.psi == pytest.approx(
-        district.psi_plain - (len(r) - 1) * (1 / 1_000 + 1 / 20_000)
-    )
-
-
 def test_the_same_window_gives_the_same_id_at_any_time() -> None:
     later = datetime(2026, 11, 23, 16, tzinfo=UTC)
     first, second = (judge(task(), PROFILE, window(), now) for now in (NOW, later))
@@ -197,6 +183,29 @@ def test_too_few_rows_make_no_verdict_however_far_they_moved(rows: int) -> None:
     assert report.alerts == []
     assert len(report.features) == (2 if rows else 0)
     report.to_status()
+
+
+@pytest.mark.parametrize("rows", [0, 150])
+def test_labels_that_prove_a_fall_are_acted_on_however_few_rows_the_window_has(rows: int) -> None:
+    found = window(rows, new=rows)
+    report = judge(task(), SCORED, found, NOW, labelled=labels(2_000, 1_000))
+    assert report.verdict == "Drift"
+    assert [rule.name for rule in report.rules if rule.holds] == ["AccuracyDrop"]
+    too_few = f"{rows} predictions in the window, 200 are needed"
+    assert [rule.text for rule in report.rules if not rule.holds] == [
+        f"{name} not judged: {too_few}" for name in ("PSI", "PredictionDrift", "HighSeverityAlerts")
+    ]
+    assert report.reason.startswith(f"{too_few}; by labels: drop of the accuracy to 0.500")
+    assert [alert.name for alert in report.alerts] == ["AccuracyDrop"]
+    more = judge(task(), SCORED, found, NOW, labelled=labels(3_000, 1_500))
+    assert more.report_id == report.report_id
+    unlabelled = judge(task(), SCORED, found, NOW)
+    assert unlabelled.verdict == "NotEnoughData"
+    assert unlabelled.report_id != report.report_id
+    assert "too few predictions for the other rules" in page(report)
+    steady = judge(task(), SCORED, found, NOW, labelled=labels(2_000, 400))
+    assert (steady.verdict, steady.rules, steady.alerts) == ("NotEnoughData", [], [])
+    assert steady.report_id == unlabelled.report_id
 
 
 def test_enough_rows_make_one() -> None:
