@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from textwrap import dedent
+from uuid import uuid4
 
 from tests.cluster_client import ROOT
 from tests.cluster_pods import REGISTRY, TAG
@@ -101,7 +102,11 @@ PAGES = (
     ),
     Page("docs/how-to/operate.md"),
     Page("docs/how-to/drift.md"),
-    Page("docs/how-to/datasets.md", before={"python -m housing_training": TO_MLFLOW}),
+    Page(
+        "docs/how-to/datasets.md",
+        given={"trial-1": f"trial-{uuid4().hex}"},  # MLflow remembers what was trained before
+        before={"python -m housing_training": TO_MLFLOW},
+    ),
     Page(
         "docs/how-to/monitor.md",
         before={"helm upgrade": 'kubectl apply --server-side -f "$(tests/prometheus_crds.sh)"'},

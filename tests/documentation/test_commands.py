@@ -27,7 +27,7 @@ kubectl() {
   case " $* " in
     *" port-forward "*)
       local port=${!#}; port=${port%%:*}
-      command kubectl "$@" >/dev/null &
+      (trap 'kill $!; exit' TERM; while :; do command kubectl "$@" >/dev/null & wait $!; done) &
       for _ in $(seq 60); do (: </dev/tcp/localhost/$port) 2>/dev/null && return; sleep 0.5; done
       return 1 ;;
     *) command kubectl "$@" ;;
@@ -35,7 +35,8 @@ kubectl() {
 }
 set -v
 """
-"""A port-forward goes on beside what follows, as in a second terminal; an error of HTTP is one."""
+"""A port-forward goes on beside what follows, as in a second terminal, and is begun again when kubectl
+loses the connection; an error of HTTP is one."""
 
 
 @pytest.fixture(scope="module")
