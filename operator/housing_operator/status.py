@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from housing_core.api.status import MESSAGE_LIMIT, Condition, HousingModelStatus, TrackStatus
 from housing_core.drift_report import HTML_FILE
+from housing_core.tasks import FallbackLevel, ServingHealth
 from housing_core.times import format_time
 from housing_operator.draft import Draft
 from housing_operator.gates import Gate, describe
@@ -17,6 +18,11 @@ from housing_operator.retraining import Block
 
 Verdict = tuple[Literal["True", "False", "Unknown"], str, str]
 """Status, reason and message of a condition."""
+
+LEVELS: tuple[FallbackLevel, ...] = get_args(FallbackLevel)
+
+FALLBACKS: tuple[FallbackLevel, ...] = ("Staging", "LocalCopy")
+"""Levels at which a pod serves another version than it is pinned to."""
 
 CONDITION_TYPES = (
     "Ready",
@@ -35,6 +41,7 @@ def fill_in(draft: Draft, block: Block | None, gates: Sequence[Gate]) -> None:
     for track, state in (("production", observation.production), ("staging", observation.staging)):
         pinned: TrackStatus | None = getattr(draft.status, track)
         if pinned is not None:
+            _tell_fallback(draft, track, pinned, state)
             draft.update(**{track: _track(draft, track, pinned, state)})
     verdicts: dict[str, Verdict] = {
         "Ready": _ready(draft, gates),
@@ -91,12 +98,12 @@ def _track(draft: Draft, track: str, pinned: TrackStatus, state: TrackState) -> 
     model, registry = draft.observation.model, draft.observation.registry
     version = registry.version(pinned.version) if registry else None
     facts = registry.facts.get(pinned.version) if registry else None
+    weakest = _weakest(state)
     changes: dict[str, object] = {
         "url": f"http://{model.name}-{track}.{model.namespace}.svc:8080",
         "ready_replicas": len(state.answering(pinned.version)),
-        "serving_from": next(
-            (pod.health.serving_from for pod in state.pods if pod.ready and pod.health), None
-        ),
+        # While no pod answers the last answer stays, so that a fallback's end can be told.
+        "serving_from": weakest.serving_from if weakest else pinned.serving_from,
     }
     if version is not None and version.run_id:
         changes["run_id"] = version.run_id
@@ -140,6 +147,33 @@ def _ready(draft: Draft, gates: Sequence[Gate]) -> Verdict:
         rejected = draft.status.rejected_versions[0]
         return "False", "VersionRejected", f"version {rejected.version}: {rejected.reason}"
     return "False", reason, message
+
+
+def _weakest(state: TrackState) -> ServingHealth | None:
+    """Of what ready pods answer, the one furthest down the fallback chain."""
+    answers = [pod.health for pod in state.pods if pod.ready and pod.health]
+    return max(answers, key=lambda health: LEVELS.index(health.serving_from), default=None)
+
+
+def _tell_fallback(draft: Draft, track: str, former: TrackStatus, state: TrackState) -> None:
+    """An Event when a track's pods begin to serve from another link of the fallback chain."""
+    weakest = _weakest(state)
+    if weakest is None or weakest.serving_from == former.serving_from:
+        return
+    if weakest.serving_from in FALLBACKS:
+        draft.warn("Fallback", f"{track}: {_in_place_of(weakest)}")
+    elif former.serving_from in FALLBACKS:
+        draft.normal(
+            "FallbackEnded",
+            f"{track}: every pod that answers serves version {former.version} again",
+        )
+
+
+def _in_place_of(health: ServingHealth) -> str:
+    return (
+        f"version {health.version} answers from {health.serving_from} in place of version "
+        f"{health.pinned_version}: {health.message}"
+    )
 
 
 def _answers(draft: Draft, production: TrackStatus, answering: int) -> str:
@@ -223,16 +257,18 @@ def _degraded(draft: Draft) -> Verdict:
         (draft.status.staging, observation.staging),
     ):
         for pod in state.pods if pinned else ():
-            health = pod.health
-            if health is None or health.version is None:
-                continue
-            if health.version != health.pinned_version:
-                return (
-                    "True",
-                    "Fallback",
-                    f"pod {pod.name} serves version {health.version} from {health.serving_from} "
-                    f"in place of {health.pinned_version}: {health.message}",
-                )
+            if pod.health is not None and pod.health.serving_from in FALLBACKS:
+                return "True", "Fallback", f"pod {pod.name}: {_in_place_of(pod.health)}"
+    production = draft.production_version
+    for pod in observation.production.pods:
+        # What cannot load a version on trial is told by its gates.
+        if pod.health and pod.health.version is None and pod.pinned_version == production:
+            return (
+                "True",
+                "NothingServed",
+                f"pod {pod.name} serves neither version {production} nor a fallback: "
+                f"{pod.health.message}",
+            )
     if observation.registry is None:
         return "True", "RegistryUnavailable", f"MLflow: {observation.registry_error}"
-    return "False", "AsPlanned", "every pod serves the version that it is pinned to"
+    return "False", "AsPlanned", "every pod that answers serves the version that it is pinned to"

@@ -48,7 +48,8 @@ class TrackStatus(StatusType):
     ready_replicas: int = Field(default=0, description="Pods that answer with this version.")
     serving_from: Text | None = Field(
         default=None,
-        description="The link of the fallback chain that answers: Production, Staging or LocalCopy.",
+        description="The link of the fallback chain that answers, or answered last: Production, "
+        "Staging or LocalCopy; the furthest one where pods differ.",
     )
     macro_f1: float | None = Field(default=None, description="Macro F1 on the holdout.")
     accuracy: float | None = Field(default=None, description="Accuracy on the holdout.")

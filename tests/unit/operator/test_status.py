@@ -84,21 +84,76 @@ def test_the_monitors_part_of_the_status_is_never_written():
     assert world.step().status.drift is None
 
 
-def test_a_model_whose_pods_serve_a_fallback_is_degraded_and_not_ready():
-    world = World().in_production()
-    (pod,) = world.production.pods
+def answering(
+    world: World, version: str | None, level: str, message: str = "", *, pods: int = 1
+) -> None:
+    """Production's newest pod says this from now on, and further ones that nothing is wrong."""
+    pod = world.production.pods[-1]
     assert pod.health is not None
     health = pod.health.model_copy(
-        update={"version": "0", "serving_from": "LocalCopy", "message": "MLflow did not answer"}
+        update={"version": version, "serving_from": level, "message": message}
     )
-    fallback = replace(world.production, pods=(replace(pod, health=health),))
-    world._roll = lambda track, version: fallback if track.pods else track
-    world.production = fallback
+    changed = replace(pod, name="changed", ready=version is not None, health=health)
+    others = (replace(pod, name="other"),) * (pods - 1)
+    world.production = replace(world.production, replicas=pods, pods=(*others, changed))
+    world._roll = lambda track, _: track
+
+
+def test_a_model_whose_pods_serve_a_fallback_is_degraded_and_not_ready():
+    world = World().in_production()
+    answering(world, "0", "LocalCopy", "MLflow did not answer")
     world.step()
     assert world.condition("Degraded") == ("True", "Fallback")
     assert world.condition("Ready") == ("False", "Fallback")
     assert "LocalCopy" in world.message("Ready")
     assert world.status["production"]["servingFrom"] == "LocalCopy"
+
+
+def test_a_fallback_of_production_is_told_when_it_begins_changes_and_ends():
+    world = World().in_production()
+    answering(world, "1", "Production", pods=2)
+    healthy = world.production
+    for level, message, told in [
+        ("Staging", "there is no local copy", True),
+        ("Staging", "and another reason", False),
+        ("LocalCopy", "MLflow did not answer", True),
+    ]:
+        answering(world, "0", level, message, pods=2)
+        assert [(event.kind, event.reason, event.message) for event in world.step().events] == [
+            (
+                "Warning",
+                "Fallback",
+                f"production: version 0 answers from {level} in place of version 1: {message}",
+            )
+        ] * told
+    world.production = healthy
+    (event,) = world.step().events
+    assert (event.kind, event.reason) == ("Normal", "FallbackEnded")
+    assert event.message == "production: every pod that answers serves version 1 again"
+    assert world.step().events == ()
+
+
+def test_the_end_of_a_fallback_is_told_also_after_a_time_without_any_answer():
+    world = World().in_production()
+    healthy = world.production
+    answering(world, "0", "LocalCopy")
+    assert [event.reason for event in world.step().events] == ["Fallback"]
+    silent = replace(healthy, pods=(replace(healthy.pods[0], ready=False, health=None),))
+    world.production = silent
+    assert world.step().events == ()
+    world.production = healthy
+    assert [event.reason for event in world.step().events] == ["FallbackEnded"]
+
+
+def test_a_pod_that_serves_nothing_degrades_a_model_whose_other_pods_answer():
+    world = World().in_production()
+    answering(world, None, "None", "version 1: there is no local copy", pods=2)
+    world.step()
+    assert world.condition("Ready")[0] == "True"
+    assert world.condition("Degraded") == ("True", "NothingServed")
+    assert world.message("Degraded") == (
+        "pod changed serves neither version 1 nor a fallback: version 1: there is no local copy"
+    )
 
 
 def test_a_model_without_a_live_pod_is_not_ready_and_says_which_pod_fails():

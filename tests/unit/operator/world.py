@@ -251,6 +251,7 @@ class World:
                 track="production",
                 pinned_version=version,
                 version=version if healthy else None,
+                serving_from="Production" if healthy else "None",
                 golden_rows=5 if healthy else 0,
                 latency_p95_seconds=self.latency,
                 message="" if healthy else "golden row 3 differs",
