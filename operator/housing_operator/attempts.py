@@ -11,6 +11,7 @@ from housing_core.times import format_time, parse_time
 from housing_operator.actions import DeleteJob, StartTraining
 from housing_operator.draft import Draft
 from housing_operator.observation import JobState
+from housing_operator.resources.means import means
 from housing_operator.resources.names import training_job_name, worker_job_name
 from housing_operator.retraining import (
     AUTOMATIC,
@@ -48,6 +49,14 @@ def _start_wanted(draft: Draft) -> Block | None:
         annotations=model.annotations,
         schedule_due=draft.observation.schedule_due,
     )
+    failed = _failed_with_the_same_spec(draft)
+    if (
+        failed is not None
+        and (wanted is None or wanted.automatic)
+        and _has_other_means(draft, failed)
+    ):
+        # A person has mended what the training was given: that asks for it again.
+        wanted = Wanted("Spec", f"generation-{model.generation}")
     if wanted is None:
         return None
     block = blocked(wanted, draft.spec, draft.status, draft.now)
@@ -60,8 +69,49 @@ def _start_wanted(draft: Draft) -> Block | None:
         if block.until:
             draft.deadlines.append(block.until)
         return block
-    _start(draft, wanted)
+    if failed is not None and not wanted.automatic:
+        _go_on(draft, failed, wanted)
+    else:
+        _start(draft, wanted)
     return None
+
+
+def _failed_with_the_same_spec(draft: Draft) -> TrainingStatus | None:
+    """The newest training, when it failed for want of something else than good data."""
+    training = draft.status.training
+    if training is None or training.outcome != "Failed" or spec_changed(draft.spec, draft.status):
+        return None
+    return training
+
+
+def _has_other_means(draft: Draft, training: TrainingStatus) -> bool:
+    """Whether the spec gives a training something else than the Job of its last attempt has."""
+    job = draft.observation.jobs.get(training.job_name)
+    return job is not None and job.means not in (None, means(draft.spec))
+
+
+def _go_on(draft: Draft, failed: TrainingStatus, wanted: Wanted) -> None:
+    """One more attempt of a training that has failed: under its key, from its checkpoints."""
+    attempt = failed.attempt + 1
+    training = failed.model_copy(
+        update={
+            "trigger": wanted.trigger,
+            "token": wanted.token,
+            "attempt": attempt,
+            "job_name": training_job_name(draft.observation.model.name, failed.key, attempt),
+            "started_at": format_time(draft.now),
+            "finished_at": None,
+            "outcome": None,
+            "message": "",
+        }
+    )
+    _answer_everything(draft)
+    draft.update(training=training)
+    draft.normal(
+        "TrainingResumed",
+        f"training {training.key} goes on with attempt {attempt}: {wanted.trigger} {wanted.token}",
+    )
+    _ask_for_job(draft, training)
 
 
 def _start(draft: Draft, wanted: Wanted) -> None:
@@ -78,22 +128,28 @@ def _start(draft: Draft, wanted: Wanted) -> None:
         started_at=now,
         spec=relevant,
     )
-    retraining = draft.status.retraining
-    due = draft.observation.schedule_due
-    # A person or a changed spec trains on everything there is, so it answers the report too.
-    draft.update_retraining(
-        handled_report=draft.status.drift.report_id if draft.status.drift else None,
-        handled_request=model.annotations.get(RETRAIN_ANNOTATION, "")[:256]
-        or retraining.handled_request,
-        handled_schedule=format_time(due) if due else retraining.handled_schedule,
-        # Also those that the budget has forgotten: a cooldown may be longer than a day.
-        starts=[*retraining.starts, *((now,) if wanted.automatic else ())][-STARTS_LIMIT:],
-        no_new_data_fingerprint=None,
-        pending_trigger=None,
-    )
+    _answer_everything(draft)
+    starts = draft.status.retraining.starts
+    # Also those that the budget has forgotten: a cooldown may be longer than a day.
+    draft.update_retraining(starts=[*starts, *((now,) if wanted.automatic else ())][-STARTS_LIMIT:])
     draft.update(training=training)
     draft.normal("TrainingStarted", f"training {key} starts: {wanted.trigger} {wanted.token}")
     _ask_for_job(draft, training)
+
+
+def _answer_everything(draft: Draft) -> None:
+    """Whatever asks for a training has now got one."""
+    retraining = draft.status.retraining
+    due = draft.observation.schedule_due
+    annotations = draft.observation.model.annotations
+    # A person or a changed spec trains on everything there is, so it answers the report too.
+    draft.update_retraining(
+        handled_report=draft.status.drift.report_id if draft.status.drift else None,
+        handled_request=annotations.get(RETRAIN_ANNOTATION, "")[:256] or retraining.handled_request,
+        handled_schedule=format_time(due) if due else retraining.handled_schedule,
+        no_new_data_fingerprint=None,
+        pending_trigger=None,
+    )
 
 
 def _ask_for_job(draft: Draft, training: TrainingStatus) -> None:
@@ -154,6 +210,14 @@ def _follow(draft: Draft, training: TrainingStatus) -> None:
         _ask_for_job(draft, training)
     elif job.finished:
         _finished(draft, training, job)
+    elif job.starved and _has_other_means(draft, training):
+        # Its further pods would be as short of it; the next Job of the attempt is not.
+        draft.actions.append(DeleteJob(training.job_name))
+        draft.normal(
+            "TrainingReplaced",
+            f"training {training.key}: attempt {training.attempt} goes on with what the spec gives "
+            f"it now, after {job.message}",
+        )
     elif job.expects_workers and not job.has_workers and draft.spec.training.distributed:
         # What was cut short is done to its end: what is there already stays as it is.
         _ask_for_job(draft, training)
@@ -161,7 +225,7 @@ def _follow(draft: Draft, training: TrainingStatus) -> None:
 
 def _retry_when_due(draft: Draft, training: TrainingStatus) -> None:
     due = parse_time(training.retry_at or "")
-    if draft.now < due:
+    if draft.now < due and not _has_other_means(draft, training):
         draft.deadlines.append(due)
         return
     attempt = training.attempt + 1

@@ -48,6 +48,8 @@ class JobState:
         reason: the Job's own, for example BackoffLimitExceeded or DeadlineExceeded.
         message: the Job's or the last pod's, for a person: image cannot be pulled, out of memory.
         outcome: what the program left in its termination message; None when it was killed.
+        means: `resources.means` of the spec that it was made by; None where it does not say.
+        starved: a pod of it used more memory than its limit, or the newest one finds no node.
         expects_workers: it was started to work with others.
         has_workers: these are there.
     """
@@ -58,6 +60,8 @@ class JobState:
     reason: str = ""
     message: str = ""
     outcome: TrainingOutcome | None = None
+    means: str | None = None
+    starved: bool = False
     expects_workers: bool = False
     has_workers: bool = False
 

@@ -9,6 +9,7 @@ from typing import Any
 from housing_core.tasks import ServingHealth, TrainingOutcome
 from housing_operator.observation import JobState, PodState, TrackState
 from housing_operator.resources.labels import COMPONENT, HAS_WORKERS, TRACK, VERSION
+from housing_operator.resources.means import MEANS
 from housing_operator.resources.ownership import is_owned_by
 
 Body = Mapping[str, Any]
@@ -36,9 +37,13 @@ def job_state(
         jobs: of the namespace, with those of workers.
 
     """
-    own = [pod for pod in pods if is_owned_by(pod, job["metadata"]["uid"])]
+    newest_first = sorted(
+        (pod for pod in pods if is_owned_by(pod, job["metadata"]["uid"])),
+        key=_creation,
+        reverse=True,
+    )
     ended = max(
-        ((when, state) for pod in own for when, state in _terminations(pod)),
+        ((when, state) for pod in newest_first for when, state in _terminations(pod)),
         key=lambda found: found[0],
         default=None,
     )
@@ -53,9 +58,11 @@ def job_state(
         ),
         None,
     )
-    newest = max(own, key=_creation, default=None)
-    # The pod knows better than the Job why it did not succeed.
-    told = _told(newest, warnings) if newest else warnings.get(job["metadata"]["name"], "")
+    # A pod knows better than the Job why it did not succeed; that one pod has followed another is
+    # no reason to forget it.
+    told = next((text for pod in newest_first if (text := _told(pod, warnings))), "")
+    if not newest_first:
+        told = warnings.get(job["metadata"]["name"], "")
     return JobState(
         name=job["metadata"]["name"],
         finished=condition is not None,
@@ -63,6 +70,9 @@ def job_state(
         reason=condition.get("reason", "") if condition else "",
         message=told or (condition.get("message", "") if condition else ""),
         outcome=outcome,
+        means=job["metadata"].get("annotations", {}).get(MEANS),
+        starved=any(_ran_out_of_memory(pod) for pod in newest_first)
+        or any(_finds_no_node(pod) for pod in newest_first[:1]),
         expects_workers=HAS_WORKERS in job["metadata"].get("labels", {}),
         has_workers=any(
             is_owned_by(other, job["metadata"]["uid"])
@@ -159,6 +169,20 @@ def trouble(pod: Body) -> str:
     if status.get("phase") == "Failed":
         return _cut(f"{status.get('reason', 'Failed')}: {status.get('message', '')}")
     return ""
+
+
+def _ran_out_of_memory(pod: Body) -> bool:
+    return any(
+        container.get("state", {}).get("terminated", {}).get("reason") == "OOMKilled"
+        for container in _container_statuses(pod)
+    )
+
+
+def _finds_no_node(pod: Body) -> bool:
+    return any(
+        (condition["type"], condition["status"]) == ("PodScheduled", "False")
+        for condition in pod.get("status", {}).get("conditions", [])
+    )
 
 
 def _termination_trouble(pod: Body, container: Body, ended: Body) -> str:

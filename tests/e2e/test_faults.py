@@ -61,6 +61,15 @@ def pods(story: Story, component: str) -> list[Manifest]:
     )
 
 
+def production_pod(story: Story) -> str:
+    (pod,) = [
+        pod["metadata"]["name"]
+        for pod in pods(story, "serving")
+        if pod["metadata"]["labels"]["housing-operator.dev/track"] == "production"
+    ]
+    return str(pod)
+
+
 def in_mlflow(story: Story, program: str) -> str:
     """Run a few lines against MLflow from inside the cluster; `registry` and `model` are there."""
     lines = (
@@ -71,6 +80,18 @@ def in_mlflow(story: Story, program: str) -> str:
     return run_in_cluster(
         story.cluster, story.namespace, "training", command, part_of_housing_operator=True
     ).strip()
+
+
+def resumed_from_trees(story: Story) -> int:
+    """Trees that version 1 took over from checkpoints of pods before its own."""
+    return int(
+        in_mlflow(
+            story,
+            "import json\n"
+            "text = registry.download_bundle_file(model, '1', 'summary.json')\n"
+            "print(json.loads(text)['resumed_from_trees'])\n",
+        )
+    )
 
 
 def test_a_killed_training_pod_goes_on_from_its_last_checkpoint(small: Story) -> None:
@@ -101,26 +122,51 @@ def test_a_killed_training_pod_goes_on_from_its_last_checkpoint(small: Story) ->
         *("--force", "--grace-period=0"),
     )
     story.wait("version 1 is registered", lambda s: s["training"].get("outcome") == "Registered")
-    resumed = in_mlflow(
-        story,
-        "import json\n"
-        "text = registry.download_bundle_file(model, '1', 'summary.json')\n"
-        "print(json.loads(text)['resumed_from_trees'])\n",
-    )
-    assert int(resumed) >= 40
+    assert resumed_from_trees(story) >= 40
     story.cluster.delete("housingmodel", "killed", story.namespace)
+
+
+def test_a_training_without_enough_memory_goes_on_from_its_checkpoints_once_it_has_more(
+    small: Story,
+) -> None:
+    # Its first checkpoint needs up to 710 MiB, its last one 1,050.
+    story = Story(
+        small.cluster,
+        small.namespace,
+        name="starved",
+        spec={
+            "training": {
+                "recipe": "seed",
+                "forest": {"trees": 250},
+                "resources": {"limits": {"memory": "750Mi"}},
+            }
+        },
+    )
+    story.add_listings("all.csv", ISTANBUL)
+    story.apply()
+    status = story.wait(
+        "its condition says what to raise",
+        lambda s: "OOMKilled" in condition_of({"status": s}, "Trained").get("message", ""),
+    )
+    message = condition_of({"status": status}, "Trained")["message"]
+    assert "its limit of 750Mi: raise resources.limits.memory" in message
+    raised = {"spec": {"training": {"resources": {"limits": {"memory": "3Gi"}}}}}
+    story.cluster.patch("housingmodel", "starved", story.namespace, raised)
+    ended = story.wait(
+        "version 1 is registered", lambda s: s["training"].get("outcome") == "Registered"
+    )
+    assert ended["training"]["key"] == status["training"]["key"]
+    assert resumed_from_trees(story) >= 20
+    reasons = {event["reason"] for event in story.cluster.events(story.namespace, "starved")}
+    assert {"TrainingReplaced", "TrainingResumed"} & reasons
+    story.cluster.delete("housingmodel", "starved", story.namespace)
 
 
 def test_production_answers_while_mlflow_is_away_also_from_a_new_pod(small: Story) -> None:
     listing = without_price(listings(ISTANBUL))[0]
     expected = small.predict(listing)["predictions"]
     with scaled_to_zero(small.cluster, MLFLOW):
-        (pod,) = [
-            pod
-            for pod in pods(small, "serving")
-            if pod["metadata"]["labels"]["housing-operator.dev/track"] == "production"
-        ]
-        small.cluster.delete("pod", pod["metadata"]["name"], small.namespace)
+        small.cluster.delete("pod", production_pod(small), small.namespace)
         small.cluster.delete(
             "pod", "-l=app.kubernetes.io/component=operator", SYSTEM_NAMESPACE, wait=False
         )
@@ -231,6 +277,42 @@ def test_manual_mode_promotes_the_version_that_is_approved(small: Story) -> None
         *(f"housing-operator.dev/approve={version}", "--overwrite"),
     )
     small.wait_for_production(version)
+
+
+def test_a_fallback_of_production_is_told_and_so_is_its_end(small: Story) -> None:
+    """The test before this one has promoted a second version, so that there are two copies."""
+    pinned = small.status()["production"]["version"]
+    assert pinned != "1"
+    pod = production_pod(small)
+    copies = f"/mnt/claims/small-serving/models/{small.namespace}.small"
+    with scaled_to_zero(small.cluster, MLFLOW):
+        remove = f"import shutil; shutil.rmtree('{copies}/{pinned}')"
+        small.cluster.exec(pod, small.namespace, "python3", "-c", remove)
+        small.cluster.delete("pod", pod, small.namespace)
+        small.wait(
+            "version 1 answers from its copy",
+            lambda s: s["production"].get("servingFrom") == "LocalCopy",
+        )
+        degraded = condition(small, "Degraded")
+        assert (degraded["status"], degraded["reason"]) == ("True", "Fallback")
+        assert condition(small, "Ready")["reason"] == "Fallback"
+        answer = small.predict(without_price(listings(ISTANBUL))[0])
+        assert (answer["modelVersion"], answer["servingFrom"]) == ("1", "LocalCopy")
+    small.wait(
+        "the pod has climbed back", lambda s: s["production"].get("servingFrom") == "Production"
+    )
+    events = {
+        event["reason"]: (event["type"], event["message"])
+        for event in small.cluster.events(small.namespace, "small")
+    }
+    kind, message = events["Fallback"]
+    begun = f"production: version 1 answers from LocalCopy in place of version {pinned}: "
+    assert kind == "Warning"
+    assert message.startswith(begun)
+    assert events["FallbackEnded"] == (
+        "Normal",
+        f"production: every pod that answers serves version {pinned} again",
+    )
 
 
 BAD_DATA = {

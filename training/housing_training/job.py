@@ -272,13 +272,20 @@ class TrainingJob:
 
     def _files(self, run: TrainingRun) -> list[DataFile]:
         """The files that an earlier attempt pinned, or those that are there now."""
-        if FILES_ARTIFACT in run.names():
+        if FILES_ARTIFACT in run.names() and not self._asked_again(run):
             files = [DataFile(**entry) for entry in json.loads(run.download(FILES_ARTIFACT))]
             self.progress.say(f"reading the {len(files)} files that an earlier attempt pinned")
         else:
             files = list_files(self.task.dataset.uri, DATASET_SUFFIXES[self.task.dataset.format])
         self.dataset_fingerprint = fingerprint(files)
         return files
+
+    def _asked_again(self, run: TrainingRun) -> bool:
+        """Whether a person lets a failed training go on: what failed may have been its files.
+
+        Where they are the same, so are the digests of the checkpoints, and these count.
+        """
+        return self.task.trigger == "Request" and run.run.tags.get("token") != self.task.token
 
     def _pin(self, run: TrainingRun, files: list[DataFile]) -> None:
         """Hold later attempts to these files, so that they go on with the same training.
@@ -288,6 +295,7 @@ class TrainingJob:
         """
         content = json.dumps([asdict(file) for file in files], ensure_ascii=False, indent=1)
         run.upload(FILES_ARTIFACT, content.encode())
+        run.log(tags={"trigger": self.task.trigger, "token": self.task.token})
 
     def _warnings(self, prepared: Prepared) -> list[str]:
         """What a person should look at before trusting the scores."""

@@ -258,7 +258,10 @@ class TrainingStatus(StatusType):
     token: Text = Field(description="Which change, date, report or request asked for it.")
     attempt: int = Field(default=1, description="Attempts so far, this one included.")
     job_name: Annotated[str, Field(max_length=63)] = Field(description="The Job of this attempt.")
-    started_at: Timestamp = Field(description="When the first attempt began.")
+    started_at: Timestamp = Field(
+        description="When the first attempt began, or the one "
+        "with which a person let a failed training go on."
+    )
     progress: TrainingProgress | None = Field(
         default=None, description="How far it is, at most a minute ago; absent once it has ended."
     )

@@ -9,6 +9,7 @@ from housing_core.tasks import INVALID_DATA_EXIT_CODE, Crewing
 from housing_operator.actions import StartTraining
 from housing_operator.resources.blueprint import Blueprint
 from housing_operator.resources.labels import HAS_WORKERS, labels
+from housing_operator.resources.means import MEANS, means
 from housing_operator.resources.names import component_name
 from housing_operator.resources.ownership import owned
 from housing_operator.resources.pods import Program, claims_of, pod_template
@@ -61,7 +62,11 @@ def training_job(blueprint: Blueprint, start: StartTraining) -> dict[str, Any]:
         {
             "apiVersion": "batch/v1",
             "kind": "Job",
-            "metadata": {"name": start.job_name, "labels": marks},
+            "metadata": {
+                "name": start.job_name,
+                "labels": marks,
+                "annotations": {MEANS: means(spec)},
+            },
             "spec": {
                 "backoffLimit": POD_RETRIES,
                 "activeDeadlineSeconds": int(parse_duration(spec.training.timeout).total_seconds()),

@@ -98,6 +98,42 @@ def test_a_training_that_changed_meanwhile_starts_over_and_says_so(
     assert not any(message.startswith("resumed") for message in again.messages)
 
 
+@pytest.mark.parametrize(
+    ("asked", "added", "files", "resumed"),
+    [
+        pytest.param({}, True, 1, True, id="a retry keeps to the files"),
+        pytest.param({"trigger": "Request", "token": "now"}, True, 2, False, id="a request"),
+        pytest.param(
+            {"trigger": "Request", "token": "now"}, False, 1, True, id="of the same files"
+        ),
+    ],
+)
+def test_a_person_who_lets_a_training_go_on_has_its_files_listed_anew(
+    istanbul: Path,
+    mlflow_server: MlflowServer,
+    tmp_path: Path,
+    *,
+    asked: dict[str, str],
+    added: bool,
+    files: int,
+    resumed: bool,
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    header, *lines = istanbul.read_text("utf-8").splitlines(keepends=True)
+    (data / "a.csv").write_text("".join([header, *lines[:1200]]), "utf-8")
+    given = task(data, name="asked", key=f"{added}-{'-'.join(asked.values())}")
+    killed = Program(given, mlflow_server.url, tmp_path / "1")
+    killed.wait_for("8 of 20 trees")
+    killed.kill()
+    if added:
+        (data / "b.csv").write_text("".join([header, *lines[1200:1300]]), "utf-8")
+    again = Program({**given, **asked, "attempt": 2}, mlflow_server.url, tmp_path / "2").end()
+    assert again.code == 0, again.output
+    assert any(f"rows read from {files} files" in message for message in again.messages)
+    assert any(message.startswith("resumed") for message in again.messages) is resumed
+
+
 def test_mlflow_may_be_away_when_training_ends(
     istanbul: Path, mlflow_server: MlflowServer, registry: Registry, tmp_path: Path
 ) -> None:

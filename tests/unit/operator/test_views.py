@@ -94,6 +94,37 @@ def test_a_killed_pod_leaves_no_outcome_and_says_why():
     )
 
 
+def test_a_pod_that_follows_one_without_memory_does_not_make_it_forgotten():
+    pods = [pod("a", **ended(137, reason="OOMKilled")), pod("b", "2026-01-01T00:11:00Z")]
+    state = job_state(job(), pods)
+    assert state.starved
+    assert "raise resources.limits.memory" in state.message
+    assert not state.finished
+
+
+@pytest.mark.parametrize(
+    ("pods", "starved"),
+    [
+        ([], False),
+        ([pod(phase="Running")], False),
+        ([pod(**ended(1, "MLflow"))], False),
+        ([pod(conditions=[condition("PodScheduled", "False", reason="Unschedulable")])], True),
+        ([pod(conditions=[condition("PodScheduled")])], False),
+    ],
+)
+def test_a_job_is_starved_when_a_pod_has_no_memory_or_no_node(pods, starved):
+    assert job_state(job(), pods).starved is starved
+
+
+def test_a_job_says_what_it_was_given():
+    other = blueprint(training={"resources": {"limits": {"memory": "8Gi"}}})
+    given = {
+        job_state(body, []).means for body in (job(), job(), training_job(other, start(other)))
+    }
+    assert len(given) == 2
+    assert None not in given
+
+
 def test_pods_of_other_jobs_do_not_count():
     other = pod(**ended(65, OUTCOME.to_termination_message()))
     other["metadata"]["ownerReferences"][0]["uid"] = "another"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from housing_core.api.spec import HousingModelSpec
 from housing_core.api.status import (
     ClassBoundary,
     DriftStatus,
@@ -34,6 +35,7 @@ from housing_operator.observation import (
     VersionFacts,
 )
 from housing_operator.planner import plan
+from housing_operator.resources.means import means
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -183,7 +185,9 @@ class World:
 
     def end_job(self, outcome: TrainingOutcome | None, *, succeeded: bool = True) -> None:
         name = self.status["training"]["jobName"]
-        self.jobs[name] = JobState(name, finished=True, succeeded=succeeded, outcome=outcome)
+        self.jobs[name] = replace(
+            self.jobs[name], finished=True, succeeded=succeeded, outcome=outcome
+        )
 
     def in_production(self) -> World:
         """A first version is trained and has gone all the way."""
@@ -219,7 +223,8 @@ class World:
     def _do(self, action: object) -> None:
         match action:
             case StartTraining(job_name=name):
-                self.jobs.setdefault(name, JobState(name))
+                made_by = means(HousingModelSpec.model_validate(self.spec))
+                self.jobs.setdefault(name, JobState(name, means=made_by))
                 self.tasks[name] = action
             case DeleteJob(job_name=name):
                 self.jobs.pop(name, None)
