@@ -358,17 +358,37 @@ class Comparison(_Part):
 
     Attributes:
         champion_version: the version in production then.
+        rows: of the holdout, that the champion did not learn from either; both are judged by these.
+        left_out: rows of the holdout that it learned from, as the sides were dealt otherwise then.
+        champion_macro_f1, challenger_macro_f1: None when too few rows are left to compare them.
         rank_correlation: Spearman's, of the expected class with the price; has no boundaries.
 
     """
 
     champion_version: str
     rows: int
-    champion_macro_f1: float
-    challenger_macro_f1: float
+    left_out: int = 0
+    champion_macro_f1: float | None = None
+    challenger_macro_f1: float | None = None
     champion_rank_correlation: float | None = None
     challenger_rank_correlation: float | None = None
     champion_boundaries: list[float]
+
+    def in_words(self) -> str:
+        """How they compare, or why they cannot be compared."""
+        champion = f"version {self.champion_version} in production"
+        of = f"{self.left_out} of the {self.rows + self.left_out} rows of this holdout"
+        if self.champion_macro_f1 is None or self.challenger_macro_f1 is None:
+            return (
+                f"{champion} learned from {of}, since the spec dealt them otherwise then; the "
+                f"other {self.rows} are too few to compare by"
+            )
+        if self.left_out:
+            return (
+                f"{champion} has macro F1 {self.champion_macro_f1:.3f} against "
+                f"{self.challenger_macro_f1:.3f} on {self.rows} rows; it learned from {of}"
+            )
+        return f"{champion} has macro F1 {self.champion_macro_f1:.3f} on the same rows"
 
 
 class Summary(_Part):

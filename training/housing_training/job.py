@@ -29,6 +29,7 @@ from housing_training.evaluation import BASELINE_NAME, metrics
 from housing_training.figures import evaluation_files
 from housing_training.inspection import permutation_importance
 from housing_training.leakage import leakage_warning, leaking_columns
+from housing_training.learned_rows import LEARNED_ARTIFACT, LearnedRows
 from housing_training.learning import Evaluated, Prepared, evaluate, prepare, write_graph
 from housing_training.model_card import model_card
 from housing_training.models import Model
@@ -327,6 +328,7 @@ class TrainingJob:
         seen = io.BytesIO()
         np.save(seen, np.sort(rows.identity), allow_pickle=False)
         run.upload(ROWS_ARTIFACT, seen.getvalue())
+        run.upload(LEARNED_ARTIFACT, LearnedRows.of(rows, task.dataset).to_bytes())
         figures = folder / EVALUATION_FOLDER
         figures.mkdir()
         for name, content in evaluation_files(
@@ -392,10 +394,7 @@ def _in_words(version: RegisteredVersion, summary: Summary) -> str:
     if summary.recipe is not None:
         text += f"; {summary.recipe.in_words()}"
     if summary.comparison is not None:
-        text += (
-            f"; version {summary.comparison.champion_version} in production has "
-            f"{summary.comparison.champion_macro_f1:.3f} on the same rows"
-        )
+        text += f"; {summary.comparison.in_words()}"
     if summary.resumed_from_trees:
         text += f"; resumed from tree {summary.resumed_from_trees}"
     return text

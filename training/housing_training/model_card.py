@@ -95,8 +95,7 @@ def _scores(summary: Summary) -> str:
     if summary.comparison is not None:
         lines += [
             "",
-            f"Version {summary.comparison.champion_version}, in production then, has macro F1 "
-            f"{summary.comparison.champion_macro_f1:.3f} on these rows.",
+            f"At that time, {summary.comparison.in_words()}.",
         ]
     return "\n".join(lines)
 

@@ -11,20 +11,26 @@ import numpy as np
 from pydantic import ValidationError
 
 from housing_core.api.spec import Target
-from housing_core.bundle import SCHEMA_FILE, BundleError, Comparison, Schema
+from housing_core.bundle import SCHEMA_FILE, BundleError, Comparison, Schema, read_schema
 from housing_core.registry import NotInRegistryError, Registry
 from housing_core.tasks import TrainingTask
 from housing_training.comparison import compare
 from housing_training.errors import InvalidDataError
+from housing_training.learned_rows import LEARNED_ARTIFACT, LearnedRows
 from housing_training.progress import Progress
 from housing_training.reading import Listings
 from housing_training.scoring import Answers
-from housing_training.splitting import Hashes
+from housing_training.splitting import Hashes, Mask
 from housing_training.target import Prices
 from housing_training.tracking import patiently
 
 ROWS_ARTIFACT = "rows.npy"
 """In each run: sorted identity hashes of the rows that its version has seen, uint64."""
+
+
+MIN_COMPARED_ROWS = 100
+"""Where the version in production has learned from rows of the newest holdout, so many others must be
+left: the difference of two macro F1 on fewer says nothing."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,10 @@ class Production:
         folder: Path,
         progress: Progress,
     ) -> Comparison | None:
-        """Its scores beside the challenger's on the newest holdout; None when it cannot be loaded.
+        """Its scores beside the challenger's, on those rows of the newest holdout that neither learned.
+
+        Returns:
+            None when it cannot be loaded; without scores when too few such rows are left.
 
         Args:
             holdout: raw.
@@ -117,25 +126,56 @@ class Production:
             bundle = patiently(
                 lambda: self.registry.download_bundle(self.model, number, folder / "champion")
             )
-            return compare(
-                bundle,
-                number,
-                holdout=holdout,
-                prices=prices,
-                answers=answers,
-                boundaries=boundaries,
-            )
+            fair = self._not_learned(number, holdout, progress)
+            if fair.sum() < min(len(fair), MIN_COMPARED_ROWS):
+                compared = Comparison(
+                    champion_version=number,
+                    rows=int(fair.sum()),
+                    champion_boundaries=read_schema(bundle).boundaries,
+                )
+            else:
+                compared = compare(
+                    bundle,
+                    number,
+                    holdout=holdout.take(fair),
+                    prices=prices[fair],
+                    answers=Answers(answers.labels[fair], answers.probabilities[fair]),
+                    boundaries=boundaries,
+                )
+            return compared.model_copy(update={"left_out": int((~fair).sum())})
         except (NotInRegistryError, BundleError) as error:
             progress.say(f"no comparison with version {number}: {error}")
             return None
 
+    def _not_learned(self, number: str, holdout: Listings, progress: Progress) -> Mask:
+        """(holdout rows,) whether it is fair to judge the version in production by a row."""
+        try:
+            content = _file_of_run(self.registry, self.model, number, LEARNED_ARTIFACT)
+        except NotInRegistryError as error:
+            progress.say(
+                f"which rows version {number} learned from is not known; it is compared as if the "
+                f"sides were dealt as then: {error}"
+            )
+            return np.ones(len(holdout.frame), bool)
+        learned = LearnedRows.from_bytes(content).among(holdout)
+        if learned.any():
+            progress.say(
+                f"version {number} learned from {int(learned.sum())} of {len(learned)} rows of the "
+                "holdout, since the sides were dealt anew: it is not judged by these"
+            )
+        return ~learned
+
 
 def _seen_rows(registry: Registry, model: str, number: str) -> Hashes:
     """Hashes of the rows of a version; raises NotInRegistryError when they are not known."""
-    found = patiently(lambda: registry.version(model, number))
-    run_id = found.run_id
-    if run_id is None:
-        raise NotInRegistryError(f"version {number} of {model} has no run")
-    content = patiently(lambda: registry.download_run_file(run_id, ROWS_ARTIFACT))
+    content = _file_of_run(registry, model, number, ROWS_ARTIFACT)
     rows: Hashes = np.load(io.BytesIO(content), allow_pickle=False)
     return rows
+
+
+def _file_of_run(registry: Registry, model: str, number: str, path: str) -> bytes:
+    """An artifact of the run that made a version; raises NotInRegistryError when it is not there."""
+    run_id = patiently(lambda: registry.version(model, number)).run_id
+    if run_id is None:
+        raise NotInRegistryError(f"version {number} of {model} has no run")
+    return patiently(lambda: registry.download_run_file(run_id, path))

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -185,7 +186,7 @@ def test_without_a_new_row_nothing_is_registered_until_there_is_one(
     assert 900 < summary.new_rows <= 1000
     assert summary.comparison is not None
     assert summary.comparison.champion_version == "1"
-    assert summary.comparison.rows == summary.holdout_rows
+    assert (summary.comparison.rows, summary.comparison.left_out) == (summary.holdout_rows, 0)
     assert summary.comparison.challenger_macro_f1 == pytest.approx(summary.scores.macro_f1)
     assert 0 < summary.comparison.champion_macro_f1 < 1
     assert summary.comparison.challenger_rank_correlation is not None
@@ -193,6 +194,42 @@ def test_without_a_new_row_nothing_is_registered_until_there_is_one(
         summary.comparison.champion_boundaries
         == read_schema(bundle_of(registry, "1", tmp_path)).boundaries
     )
+
+
+@pytest.mark.parametrize(
+    ("split", "share"),
+    [
+        pytest.param({"training": {"holdoutFraction": 0.4}}, 1 / 2, id="a larger holdout"),
+        pytest.param(
+            {"dataset": {"columns": [{"name": "Sehir", "kind": "Ignored"}]}},
+            0.8,
+            id="an ignored column",
+        ),
+    ],
+)
+def test_the_version_in_production_is_not_judged_by_rows_that_it_learned_from(
+    first: Ended,
+    train: Train,
+    istanbul: Path,
+    registry: Registry,
+    tmp_path: Path,
+    split: dict[str, Any],
+    share: float,
+) -> None:
+    given = task(istanbul, name="istanbul", key=f"dealt-{share}", production_version="1", **split)
+    ended = train(given)
+    assert ended.outcome is not None
+    assert ended.outcome.outcome == "Registered", ended.outcome.message
+    summary = read_summary(bundle_of(registry, ended.outcome.version or "", tmp_path))
+    compared = summary.comparison
+    assert compared is not None
+    assert compared.champion_macro_f1 is not None
+    assert compared.challenger_macro_f1 is not None
+    assert compared.rows + compared.left_out == summary.holdout_rows
+    assert compared.left_out / summary.holdout_rows == pytest.approx(share, abs=0.08)
+    # By heart it would know most of them: 0.2 and more ahead of any honest version.
+    assert abs(compared.champion_macro_f1 - compared.challenger_macro_f1) < 0.1
+    assert f"it learned from {compared.left_out} of the" in ended.outcome.message
 
 
 def test_kept_boundaries_are_those_of_production(

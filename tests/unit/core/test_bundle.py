@@ -154,3 +154,24 @@ def test_a_winner_that_was_behind_says_so_and_why_the_other_lost() -> None:
         "EncodedForest: macro F1 0.7923 in cross-validation; behind EncodedBoosting by 0.0057 "
         "(95 % interval 0.0003 to 0.0111), stopped after 2 of 3 folds: auto.timeBudget is used up"
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "version 1 in production has macro F1 0.700 on the same rows"),
+        (
+            {"left_out": 3},
+            "version 1 in production has macro F1 0.700 against 0.800 on 2 rows; it learned from 3 "
+            "of the 5 rows of this holdout",
+        ),
+        (
+            {"left_out": 3, "champion_macro_f1": None, "challenger_macro_f1": None},
+            "version 1 in production learned from 3 of the 5 rows of this holdout, since the spec "
+            "dealt them otherwise then; the other 2 are too few to compare by",
+        ),
+    ],
+)
+def test_a_comparison_says_by_which_rows_it_was_made(changes, expected):
+    assert SUMMARY.comparison is not None
+    assert SUMMARY.comparison.model_copy(update=changes).in_words() == expected

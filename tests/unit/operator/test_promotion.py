@@ -52,10 +52,32 @@ def second_version(world: World, macro_f1: float = 0.78, **compared: float) -> W
             [True, False],
             id="worse beyond the tolerance",
         ),
+        pytest.param(
+            VersionFacts(summary(0.77, comparison("1", None, None))),
+            "1",
+            [True, True],
+            id="not comparable",
+        ),
+        pytest.param(
+            VersionFacts(summary(0.49, comparison("1", None, None))),
+            "1",
+            [False, True],
+            id="not comparable and below the floor",
+        ),
     ],
 )
 def test_offline_gates(facts, production, passed):
     assert [gate.passed for gate in offline_gates(Gates(), facts, production)] == passed
+
+
+def test_a_version_that_cannot_be_compared_says_why():
+    compared = comparison("1", None, None).model_copy(update={"rows": 40, "left_out": 160})
+    _, gate = offline_gates(Gates(), VersionFacts(summary(0.77, compared)), "1")
+    assert gate.message == (
+        "passed without a comparison: version 1 in production learned from 160 of the 200 rows of "
+        "this holdout, since the spec dealt them otherwise then; the other 40 are too few to "
+        "compare by"
+    )
 
 
 def track(

@@ -68,7 +68,9 @@ def summary(macro_f1: float = 0.77, comparison: Comparison | None = None) -> Sum
     )
 
 
-def comparison(champion: str, champion_f1: float = 0.77, challenger_f1: float = 0.78) -> Comparison:
+def comparison(
+    champion: str, champion_f1: float | None = 0.77, challenger_f1: float | None = 0.78
+) -> Comparison:
     return Comparison(
         champion_version=champion,
         rows=200,
