@@ -59,7 +59,7 @@ def _start_wanted(draft: Draft) -> Block | None:
         wanted = Wanted("Spec", f"generation-{model.generation}")
     if wanted is None:
         return None
-    block = blocked(wanted, draft.spec, draft.status, draft.now)
+    block = blocked(wanted, draft.spec, draft.status, generation=model.generation, now=draft.now)
     if block is None and draft.observation.registry is None:
         block = Block(
             "RegistryUnavailable",
@@ -148,6 +148,7 @@ def _answer_everything(draft: Draft) -> None:
         handled_request=annotations.get(RETRAIN_ANNOTATION, "")[:256] or retraining.handled_request,
         handled_schedule=format_time(due) if due else retraining.handled_schedule,
         no_new_data_fingerprint=None,
+        refused=None,
         pending_trigger=None,
     )
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from housing_core.api import APPROVE_ANNOTATION
 from housing_core.api.base import parse_duration
-from housing_core.api.status import Candidate, TrackStatus
+from housing_core.api.status import Candidate, RefusedInputs, TrackStatus
 from housing_core.times import format_time, parse_time
 from housing_operator.actions import AcceptVersion, MoveAlias, RejectVersion
 from housing_operator.draft import RESYNC, Draft
@@ -103,8 +103,11 @@ def _pass_gates(draft: Draft, candidate: Candidate) -> list[Gate]:
     facts = registry.facts.get(candidate.version) if registry else None
     gates = offline_gates(draft.spec.promotion.gates, facts, draft.production_version)
     if not all_passed(gates):
-        refused = failures(gates) or [gate for gate in gates if gate.passed is None]
-        draft.reject(candidate.version, describe(refused))
+        failed = failures(gates)
+        if failed:
+            _refuse_inputs(draft, candidate)
+        inconclusive = [gate for gate in gates if gate.passed is None]
+        draft.reject(candidate.version, describe(failed or inconclusive))
         draft.update(candidate=None)
         return gates
     draft.normal("GatesPassed", f"version {candidate.version}: {describe(gates)}")
@@ -156,6 +159,8 @@ def _roll_out(draft: Draft, candidate: Candidate) -> list[Gate]:
     draft.move_alias("production", candidate.version)
     _pin(draft, "production", candidate.version)
     draft.update(candidate=None)
+    # What was refused was refused beside the version before this one.
+    draft.update_retraining(refused=None)
     draft.remember("Promoted", candidate.version)
     draft.normal("Promoted", f"version {candidate.version} is in production")
     return [gate]
@@ -174,8 +179,24 @@ def _roll_back_when_late(
     if draft.now < due:
         draft.deadlines.append(due)
         return
+    _refuse_inputs(draft, candidate)
     open_gates = [gate for gate in gates if not gate.passed]
     _give_up(draft, candidate, f"not passed within {timeout}: {describe(open_gates)}")
+
+
+def _refuse_inputs(draft: Draft, candidate: Candidate) -> None:
+    """Note what the newest training read, as the same would make the same version again."""
+    training, registry = draft.status.training, draft.observation.registry
+    facts = registry.facts.get(candidate.version) if registry else None
+    if training is None or training.version != candidate.version or candidate.by_person:
+        return
+    if facts is not None and facts.summary is not None:
+        refused = RefusedInputs(
+            version=candidate.version,
+            dataset_fingerprint=facts.summary.dataset_fingerprint,
+            generation=draft.observation.model.generation,
+        )
+        draft.update_retraining(refused=refused)
 
 
 def _give_up(draft: Draft, candidate: Candidate, reason: str) -> None:

@@ -143,9 +143,22 @@ def _is_new(due: datetime, status: HousingModelStatus) -> bool:
 
 
 def blocked(
-    wanted: Wanted, spec: HousingModelSpec, status: HousingModelStatus, now: datetime
+    wanted: Wanted,
+    spec: HousingModelSpec,
+    status: HousingModelStatus,
+    *,
+    generation: int,
+    now: datetime,
 ) -> Block | None:
-    """What holds a wanted training back; None when it may start."""
+    """What holds a wanted training back; None when it may start.
+
+    Args:
+        wanted: the training.
+        spec: today's.
+        status: as it stands, the monitor's report included.
+        generation: of the spec.
+        now: with a time zone.
+    """
     if spec.suspend:
         return Block("Suspended", "spec.suspend is true: set it to false to go on")
     if not wanted.automatic:
@@ -158,6 +171,7 @@ def blocked(
         )
     return (
         _no_new_data(wanted, status)
+        or _refused(status, generation)
         or _failure_backoff(status, now)
         or _cooldown(spec, status, now)
         or _budget(spec, status, now)
@@ -178,6 +192,27 @@ def _no_new_data(wanted: Wanted, status: HousingModelStatus) -> Block | None:
         "NoNewData",
         "every row of the dataset was already known to the version in production: add files with "
         "newer listings under spec.dataset.uri; the next drift report notices them",
+    )
+
+
+def _refused(status: HousingModelStatus, generation: int) -> Block | None:
+    """The same data and spec would make the version again that was rejected."""
+    refused = status.retraining.refused
+    current = status.drift.dataset_fingerprint if status.drift else None
+    if refused is None or generation != refused.generation:
+        return None
+    # A listing that cannot be read does not end the block.
+    if current not in (None, refused.dataset_fingerprint):
+        return None
+    reason = next(
+        (entry.reason for entry in status.rejected_versions if entry.version == refused.version),
+        "a person took the rejection back",
+    )
+    return Block(
+        "SameDataRejected",
+        f"the dataset is the one that version {refused.version} was trained on, which was rejected "
+        f"({reason[:200]}): add files with newer listings under spec.dataset.uri, change the spec, "
+        "or ask for a training by the annotation housing-operator.dev/retrain",
     )
 
 

@@ -325,6 +325,14 @@ class RejectedVersion(StatusType):
     time: Timestamp = Field(description="When.")
 
 
+class RefusedInputs(StatusType):
+    """What a version that was rejected had been trained on."""
+
+    version: Version = Field(description="The version.")
+    dataset_fingerprint: Text = Field(description="Digest of the file listing that it read.")
+    generation: int = Field(description="The generation of the spec then.")
+
+
 class RetrainingStatus(StatusType):
     """What the retraining policy remembers."""
 
@@ -347,6 +355,11 @@ class RetrainingStatus(StatusType):
         default=None,
         description="Digest of the file listing in which the last run found no new row; "
         "the trigger waits until it changes.",
+    )
+    refused: RefusedInputs | None = Field(
+        default=None,
+        description="What the newest training read, when its version was rejected: drift and "
+        "schedule wait until data or spec change.",
     )
     pending_trigger: Trigger | None = Field(
         default=None, description="What asked for the run that found no new row, and still waits."

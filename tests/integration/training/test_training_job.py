@@ -213,6 +213,7 @@ def test_the_version_in_production_is_not_judged_by_rows_that_it_learned_from(
     istanbul: Path,
     registry: Registry,
     tmp_path: Path,
+    *,
     split: dict[str, Any],
     share: float,
 ) -> None:

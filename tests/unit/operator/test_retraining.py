@@ -181,6 +181,99 @@ def test_drift_that_went_away_ends_the_block():
     assert world.condition("RetrainingBlocked") == ("False", "NotBlocked")
 
 
+def rejected(**retraining: object) -> World:
+    """Drift made a version of the listing f0 that failed a gate; its cooldown is over."""
+    world = drifted(cooldown="1s", **retraining)
+    world.step()
+    world.train(compared=comparison("1", 0.9, 0.5))
+    world.settle()
+    world.step(after=HOUR)
+    assert world.status["rejectedVersions"][0]["version"] == "2"
+    assert len(world.tasks) == 2
+    return world
+
+
+@pytest.mark.parametrize("listing", ["f0", None], ids=["the same", "cannot be read"])
+def test_drift_does_not_train_again_on_what_made_a_rejected_version(listing):
+    world = rejected()
+    for hour in range(30):
+        world.report(f"r{hour + 2}", datasetFingerprint=listing)
+        world.step(after=HOUR)
+    assert len(world.tasks) == 2
+    assert world.condition("RetrainingBlocked") == ("True", "SameDataRejected")
+    message = world.message("RetrainingBlocked")
+    assert "version 2 was trained on, which was rejected (maxMacroF1Drop: macro F1 0.5" in message
+    assert "add files with newer listings under spec.dataset.uri" in message
+
+
+def new_data(world: World) -> None:
+    world.report("r2", datasetFingerprint="f1")
+
+
+def loosened_gate(world: World) -> None:
+    world.spec = world.spec | {"promotion": {"gates": {"maxMacroF1Drop": 0.5}}}
+    world.generation += 1
+    world.report("r2")
+
+
+def asked(world: World) -> None:
+    world.annotations["housing-operator.dev/retrain"] = "now"
+
+
+def another_production(world: World) -> None:
+    world.add_version("3")
+    world.aliases["production"] = "3"
+    world.settle()
+    world.report("r2")
+
+
+@pytest.mark.parametrize("change", [new_data, loosened_gate, asked, another_production])
+def test_after_a_rejection_it_goes_on_once_data_spec_or_a_person_change_something(change):
+    world = rejected()
+    world.report("r2")
+    world.step()
+    assert world.condition("RetrainingBlocked") == ("True", "SameDataRejected")
+    change(world)
+    world.step()
+    assert len(world.tasks) == 3
+    assert "refused" not in world.status["retraining"]
+
+
+def test_the_schedule_waits_for_other_data_too():
+    world = rejected()
+    world.report("r2", verdict="Stable")
+    world.schedule_due = world.now + HOUR
+    world.step(after=2 * HOUR)
+    assert world.condition("RetrainingBlocked") == ("True", "SameDataRejected")
+    world.report("r3", verdict="Stable", datasetFingerprint="f1")
+    world.step()
+    assert world.status["training"]["trigger"] == "Schedule"
+
+
+def test_a_rollout_that_failed_is_not_repeated_with_the_same_data():
+    world = drifted(cooldown="1s")
+    world.step()
+    world.broken.add("2")
+    world.train(compared=comparison("1"))
+    world.settle()
+    world.step(after=HOUR)
+    assert world.status["rejectedVersions"][0]["version"] == "2"
+    world.report("r2")
+    world.step(after=HOUR)
+    assert world.condition("RetrainingBlocked") == ("True", "SameDataRejected")
+
+
+def test_a_version_that_could_not_be_judged_is_made_again():
+    world = drifted(cooldown="1s")
+    world.step()
+    world.train()
+    world.settle()
+    assert "not compared" in world.status["rejectedVersions"][0]["reason"]
+    world.report("r2")
+    world.step(after=HOUR)
+    assert len(world.tasks) == 3
+
+
 def test_failures_back_off_longer_each_time():
     world = drifted(cooldown="1s", maxPerDay=100)
     waits = []
