@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +15,7 @@ from housing_core.api.status import (
     ALERT_LIMIT,
     FEATURE_LIMIT,
     TEXT_LIMIT,
+    AlertCounts,
     DriftAlert,
     DriftScores,
     DriftStatus,
@@ -357,6 +359,7 @@ class DriftReport(_Part):
             default=None,
         )
         alerts = sorted(self.alerts, key=lambda alert: _SEVERITY_ORDER[alert.severity])
+        severities = Counter(alert.severity for alert in alerts)
         return DriftStatus(
             report_id=self.report_id,
             model_version=self.model_version,
@@ -376,6 +379,9 @@ class DriftReport(_Part):
             features=_most_moved(self.features),
             performance=_summary(self.performance),
             alerts=alerts[:ALERT_LIMIT],
+            alert_counts=AlertCounts(
+                high=severities["High"], medium=severities["Medium"], low=severities["Low"]
+            ),
             dataset_fingerprint=self.dataset_fingerprint,
             run_id=self.run_id,
         )

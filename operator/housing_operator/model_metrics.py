@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from housing_core.api.spec import Monitoring
 from housing_core.api.status import (
+    AlertCounts,
     Candidate,
     DriftStatus,
     FeatureScores,
@@ -292,13 +293,13 @@ def _drift(drift: DriftStatus) -> Iterator[Sample]:
     for verdict in get_args(DriftStatus.model_fields["verdict"].annotation):
         yield "housing_model_drift_verdict", (verdict,), drift.verdict == verdict
     yield "housing_model_drift_window_rows", (), drift.samples
-    severities = Counter(alert.severity for alert in drift.alerts)
+    counts = _alert_counts(drift)
     scores = drift.scores
     for score, feature, value in (
         ("psi", scores.max_psi_feature, scores.max_psi),
         ("prediction_drift", None, scores.prediction_drift),
         ("cardinality_ratio", scores.max_cardinality_ratio_feature, scores.max_cardinality_ratio),
-        ("high_severity_alerts", None, severities["High"]),
+        ("high_severity_alerts", None, counts["High"]),
         *_accuracy_drops(drift.performance),
     ):
         if value is not None:
@@ -306,8 +307,8 @@ def _drift(drift: DriftStatus) -> Iterator[Sample]:
     yield from _features(drift.features)
     if drift.performance is not None:
         yield from _performance(drift.performance)
-    for severity in ("High", "Medium", "Low"):
-        yield "housing_model_drift_alerts", (severity,), severities[severity]
+    for severity, count in counts.items():
+        yield "housing_model_drift_alerts", (severity,), count
     largest: dict[tuple[str, str, str], tuple[float, float | None]] = {}
     for alert in drift.alerts:
         labels = (alert.name, alert.feature or "", alert.severity)
@@ -317,6 +318,15 @@ def _drift(drift: DriftStatus) -> Iterator[Sample]:
         yield "housing_model_drift_alert_value", shared, measured
         if limit is not None:
             yield "housing_model_drift_alert_threshold", shared, limit
+
+
+def _alert_counts(drift: DriftStatus) -> dict[str, int]:
+    """Alerts by severity; a report of an older monitor has only those that it lists."""
+    listed = Counter(alert.severity for alert in drift.alerts)
+    counts = drift.alert_counts or AlertCounts(
+        high=listed["High"], medium=listed["Medium"], low=listed["Low"]
+    )
+    return {"High": counts.high, "Medium": counts.medium, "Low": counts.low}
 
 
 def _features(features: Iterable[FeatureScores]) -> Iterator[Sample]:

@@ -153,6 +153,14 @@ class DriftAlert(StatusType):
     message: Text = Field(default="", description="In words.")
 
 
+class AlertCounts(StatusType):
+    """How many alerts a report has of each severity."""
+
+    high: int = Field(default=0, description="High alerts; these count for 5.5.")
+    medium: int = Field(default=0, description="Medium alerts.")
+    low: int = Field(default=0, description="Low alerts.")
+
+
 class DriftStatus(StatusType):
     """The newest drift report; only the monitor of this model writes it."""
 
@@ -177,6 +185,9 @@ class DriftStatus(StatusType):
     )
     alerts: list[DriftAlert] = Field(
         default_factory=list, max_length=ALERT_LIMIT, description="The gravest alerts."
+    )
+    alert_counts: AlertCounts | None = Field(
+        default=None, description="All alerts by severity, also those that are not listed."
     )
     dataset_fingerprint: Text | None = Field(
         default=None, description="Digest of the dataset's file listing at that time."

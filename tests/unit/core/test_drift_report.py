@@ -2,7 +2,13 @@ import json
 from typing import Any
 
 from housing_core.api import DriftAlert
-from housing_core.api.status import ALERT_LIMIT, FEATURE_LIMIT, TEXT_LIMIT, MeasuredScore
+from housing_core.api.status import (
+    ALERT_LIMIT,
+    FEATURE_LIMIT,
+    TEXT_LIMIT,
+    AlertCounts,
+    MeasuredScore,
+)
 from housing_core.drift_report import (
     DriftReport,
     FeatureDrift,
@@ -96,11 +102,13 @@ def test_a_report_without_features_has_no_scores() -> None:
 
 def test_the_summary_keeps_the_gravest_alerts() -> None:
     alerts = [alert("Low")] * 15 + [alert("Medium")] * 15 + [alert("High", "PredictionDrift")]
-    kept = report(alerts=alerts).to_status().alerts
+    status = report(alerts=alerts).to_status()
+    kept = status.alerts
     assert kept is not None
     assert len(kept) == ALERT_LIMIT
     assert kept[0].name == "PredictionDrift"
     assert [entry.severity for entry in kept].count("Medium") == 15
+    assert status.alert_counts == AlertCounts(high=1, medium=15, low=15)
 
 
 def test_long_texts_are_cut_to_what_the_status_takes() -> None:

@@ -191,6 +191,17 @@ def test_alerts_that_share_their_labels_show_the_largest():
     assert scrape("housing_model_drift_alert_value", **labels) == 0.08
 
 
+def test_alerts_that_the_status_has_no_room_for_are_counted():
+    scrape = Scrape()
+    body = copy.deepcopy(BODY)
+    body["status"]["drift"]["alertCounts"] = {"high": 25, "medium": 3}
+    scrape.models.see(body)
+    assert scrape("housing_model_drift_alerts", severity="High") == 25
+    assert scrape("housing_model_drift_alerts", severity="Medium") == 3
+    assert scrape("housing_model_drift_alerts", severity="Low") == 0
+    assert scrape("housing_model_drift_score", score="high_severity_alerts", feature="") == 25
+
+
 def test_a_new_model_shows_what_is_known_and_no_more():
     scrape = Scrape()
     scrape.models.see({"metadata": BODY["metadata"], "spec": {"dataset": BODY["spec"]["dataset"]}})
