@@ -56,9 +56,16 @@ class Champion(Described):
     """The version in production then, and both versions on the newest holdout."""
 
     version: str
-    rows: int
-    macro_f1: float = Field(description="Of the version in production then.")
-    own_macro_f1: float = Field(description="Of this version.")
+    rows: int = Field(description="Of the holdout, that neither version learned from.")
+    left_out: int = Field(
+        description="Rows of the holdout that the version then had learned from, as the spec dealt "
+        "them otherwise."
+    )
+    macro_f1: float | None = Field(
+        description="Of the version in production then; null where too few rows are left to "
+        "compare by."
+    )
+    own_macro_f1: float | None = Field(description="Of this version, on the same rows.")
     rank_correlation: float | None = Field(
         description="Spearman's, of the expected class with the price; of the version then."
     )
@@ -123,6 +130,7 @@ def describe_model(task: ServingTask, serving: Serving, model: Model) -> ModelDe
         and Champion(
             version=comparison.champion_version,
             rows=comparison.rows,
+            left_out=comparison.left_out,
             macro_f1=comparison.champion_macro_f1,
             own_macro_f1=comparison.challenger_macro_f1,
             rank_correlation=comparison.champion_rank_correlation,

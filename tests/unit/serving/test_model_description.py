@@ -1,7 +1,12 @@
 """`GET /model`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
+import pytest
+
+from housing_core.bundle import Comparison
+from housing_serving.model import Model
 from housing_serving.model_description import ModelDescription
 from housing_serving.readiness import Serving
 from tests.unit.serving.api_client import ApiClient
@@ -30,6 +35,35 @@ def test_the_version_that_answers_is_described(api: ApiClient) -> None:
     assert len(found["lineage"]["runId"]) == 32
     assert found["lineage"]["trainedAt"] == "2026-11-23T00:00:00Z"
     assert found["lineage"]["trainedWith"] == {"scikit-learn": "1.9.0"}
+
+
+@pytest.mark.parametrize("scores", [(0.76, 0.78), (None, None)], ids=["compared", "too few rows"])
+def test_it_says_what_the_version_was_compared_with(
+    model: Model,
+    serving: Serving,
+    make_api: Callable[[Serving], ApiClient],
+    scores: tuple[float | None, float | None],
+) -> None:
+    comparison = Comparison(
+        champion_version="7",
+        rows=40,
+        left_out=160,
+        champion_macro_f1=scores[0],
+        challenger_macro_f1=scores[1],
+        champion_boundaries=[1.0],
+    )
+    summary = model.summary.model_copy(update={"comparison": comparison})
+    answer = make_api(replace(serving, model=replace(model, summary=summary))).get("/model")
+    assert answer.status_code == 200
+    assert answer.json()["comparedWith"] == {
+        "version": "7",
+        "rows": 40,
+        "leftOut": 160,
+        "macroF1": scores[0],
+        "ownMacroF1": scores[1],
+        "rankCorrelation": None,
+        "ownRankCorrelation": None,
+    }
 
 
 def test_without_a_model_there_is_nothing_to_describe(
