@@ -8,8 +8,10 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from housing_training.candidates import Part
+from housing_training.errors import InvalidDataError
 from housing_training.features import Codes
 from housing_training.splitting import relisted
+from housing_training.times import Times
 
 MOST_ROWS = 30_000
 """More rows would tell the candidates apart no better than is worth the time."""
@@ -19,16 +21,20 @@ def make_folds(part: Part, count: int, seed: int) -> list[tuple[Codes, Codes]]:
     """Splits of the training part, by the rule that split the dataset itself.
 
     By default each class is spread evenly; groups stay whole; with times the held-out rows are
-    newer than those learned from. Held-out rows that equal a learned one in all but the price are
-    left out, as they are of the holdout.
+    newer than those learned from, and rows without a time are learned from only. Held-out rows that
+    equal a learned one in all but the price are left out, as they are of the holdout. Early rows
+    may lack a class; who learns from them cannot name it.
 
     Args:
         part: the training part.
-        count: number of folds.
+        count: most folds; fewer where there are fewer groups, or fewer rows of every class.
         seed: of the shuffling.
 
     Returns:
-        `count` pairs of positions: learned from, held out.
+        Pairs of positions: learned from, held out; with times the newest last.
+
+    Raises:
+        InvalidDataError: when all rows are of one group, or no class has two.
 
     """
     with warnings.catch_warnings():
@@ -44,20 +50,41 @@ def sample(part: Part, seed: int) -> Part:
     if rows <= MOST_ROWS:
         return part
     if part.times is not None:
-        return part.take(np.sort(np.argsort(part.times, kind="stable")[-MOST_ROWS:]))
+        return part.take(np.sort(_by_time(part.times)[-MOST_ROWS:]))
     chosen = np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False)
     return part.take(np.sort(chosen))
 
 
 def _split(part: Part, count: int, seed: int) -> list[tuple[Codes, Codes]]:
     if part.times is not None:
-        parts = np.array_split(np.argsort(part.times, kind="stable"), count + 1)
+        ordered, unknown = _by_time(part.times), int(np.isnan(part.times).sum())
+        first, *parts = np.array_split(ordered[unknown:], count + 1)
+        parts = [np.concatenate([ordered[:unknown], first]), *parts]
         return [(np.concatenate(parts[:n]), parts[n]) for n in range(1, count + 1)]
+    count = min(count, int(np.bincount(part.labels).max()))
+    if count < 2:
+        raise InvalidDataError(
+            f"dataset.target.classes: the {len(part.labels)} rows to learn from hold one of each "
+            "class, so that none is left to compare models on: add listings, or choose fewer "
+            "classes"
+        )
     if part.groups is not None:
-        folds = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+        groups = len(np.unique(part.groups))
+        if groups < 2:
+            raise InvalidDataError(
+                f"dataset.split.groupColumn: the {len(part.labels)} rows to learn from are of one "
+                "group, so that no group is left to compare models on: add listings of others, or "
+                "name a column of more groups"
+            )
+        folds = StratifiedGroupKFold(min(count, groups), shuffle=True, random_state=seed)
         return list(folds.split(part.labels, part.labels, part.groups))
     folds = StratifiedKFold(count, shuffle=True, random_state=seed)
     return list(folds.split(part.labels, part.labels))
+
+
+def _by_time(times: Times) -> Codes:
+    """Positions from the oldest row to the newest; rows without a time count as the oldest."""
+    return np.argsort(np.where(np.isnan(times), -np.inf, times), kind="stable")
 
 
 def _without_relisted(part: Part, learned: Codes, held: Codes) -> Codes:

@@ -53,7 +53,8 @@ class Model:
         if len(known) == self.classes:
             return answers
         spread = np.zeros((len(answers), self.classes))
-        spread[:, known] = answers
+        # Of a single class boosting answers two columns, a forest one.
+        spread[:, known] = answers if len(known) > 1 else 1.0
         return spread
 
     def add_to(self, graph: GraphBuilder, inputs: Mapping[str, str]) -> str:

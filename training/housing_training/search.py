@@ -229,16 +229,18 @@ class _Search:
         trials = [self._ask(number) for number in numbers]
         self.racers |= {t.number: self._racer() for t in trials}
         running, pruned = list(trials), []
-        for fold in range(FOLDS):
+        for fold in range(len(self.splits)):
             answers = self._answers([trial.user_attrs[SETTINGS] for trial in running], fold)
             for trial in running:
                 if self.is_over:
                     break
                 self._keep(self.racers[trial.number], next(answers), fold)
                 trial.report(self._score(trial.number), fold)
-            if self.is_over and fold < FOLDS - 1:
+            if self.is_over and fold < len(self.splits) - 1:
                 break
-            pruned += [trial for trial in running if fold < FOLDS - 1 and trial.should_prune()]
+            pruned += [
+                trial for trial in running if fold < len(self.splits) - 1 and trial.should_prune()
+            ]
             running = [trial for trial in running if trial not in pruned]
         for trial in trials:
             racer = self.racers[trial.number]
@@ -370,7 +372,7 @@ class _Search:
         racer = self.racers.get(trial.number)
         if racer is None:
             racer = self._racer()
-            for number in range(FOLDS):
+            for number in range(len(self.splits)):
                 (answers,) = self._answers([trial.user_attrs[SETTINGS]], number)
                 self._keep(racer, answers, number)
         return racer

@@ -127,11 +127,15 @@ def choose(
         say: is told how it goes.
         clock: seconds that only rise.
 
+    Raises:
+        InvalidDataError: when the rows cannot be parted into folds.
+
     """
     part = sample(part, training.seed)
     folds = make_folds(part, FOLDS, training.seed)
     if training.recipe == "seed":
-        return _calibrated_seed(fitter, part, folds[0], digest)
+        # With times the newest: the others learn from few rows, and those are old.
+        return _calibrated_seed(fitter, part, folds[-1 if part.times is not None else 0], digest)
     deadline = clock() + parse_duration(training.auto.time_budget).total_seconds()
     racers = [Racer.of(name, len(part.labels), fitter.classes) for name in CANDIDATES]
     running = list(racers)
@@ -140,13 +144,16 @@ def choose(
             # What took longer than is left is not begun again; a fit under way is finished.
             needed = max(racer.seconds, default=0.0)
             if (number or racer is not racers[0]) and clock() + needed > deadline:
-                racer.note = f"stopped after {number} of {FOLDS} folds: auto.timeBudget is used up"
+                racer.note = (
+                    f"stopped after {number} of {len(folds)} folds: auto.timeBudget is used up"
+                )
                 running.remove(racer)
                 continue
             begun = clock()
             racer.judge(fitter.fit(racer.name, part.take(learned)), part, held)
             racer.seconds.append(clock() - begun)
-        _drop_the_beaten(running, part, fitter.classes, training.seed, number)
+        behind = f"clearly behind after {number + 1} of {len(folds)} folds"
+        _drop_the_beaten(running, part, fitter.classes, training.seed, behind)
     tried = [racer for racer in racers if racer.judged.any()]
     best = _best(tried, part, fitter.classes)
     results = [_result(racer, best, part, fitter.classes, training.seed) for racer in racers]
@@ -230,9 +237,7 @@ def _best(racers: list[Racer], part: Part, classes: int) -> Racer:
     return max(left, key=lambda racer: macro_f1(racer, part, classes))
 
 
-def _drop_the_beaten(
-    running: list[Racer], part: Part, classes: int, seed: int, number: int
-) -> None:
+def _drop_the_beaten(running: list[Racer], part: Part, classes: int, seed: int, note: str) -> None:
     if len(running) < 2:
         return
     best = _best(running, part, classes)
@@ -244,7 +249,7 @@ def _drop_the_beaten(
             part.labels[both], best.labels[both], racer.labels[both], classes, seed
         )
         if interval.low > 0:
-            racer.note = f"clearly behind after {number + 1} of {FOLDS} folds"
+            racer.note = note
             running.remove(racer)
 
 

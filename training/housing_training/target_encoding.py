@@ -123,7 +123,8 @@ def fit_target_encoder(
         classes: number of classes.
         seed: of the folds of the cross-fitting.
         fill_missing: stand a missing number below the smallest one; else it stays NaN.
-        groups: (rows,) rows of one group are never in each other's table; None for single rows.
+        groups: (rows,) rows of one group are never in each other's table, unless there is one
+            group only; None for single rows.
 
     Returns:
         The encoder, and the cross-fitted features of `rows`: (rows, width).
@@ -200,7 +201,7 @@ def _table(
 
 def _folds(rows: int, groups: np.ndarray[Any, Any] | None, seed: int) -> Codes:
     chance = np.random.default_rng(seed)
-    if groups is None:
+    if groups is None or len(np.unique(groups)) < 2:  # of one group no other makes a table
         return chance.permutation(rows) % CROSS_FIT_FOLDS
     distinct, which = np.unique(groups, return_inverse=True)
     found: Codes = (chance.permutation(len(distinct)) % CROSS_FIT_FOLDS)[which]

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from housing_core.api.spec import Training
-from housing_core.bundle import RecipeResult
+from housing_core.bundle import ModelKind, RecipeResult
+from housing_training import folds
 from housing_training.candidates import CANDIDATES, Part
+from housing_training.errors import InvalidDataError
 from housing_training.folds import make_folds
 from housing_training.learning import Prepared
 from housing_training.selection import calibration_of, choose, selection_digest
@@ -113,10 +115,10 @@ def part_with(prepared: Prepared, **changes: object) -> Part:
 
 def test_folds_hold_every_row_out_once_and_keep_the_classes_even(prepared: Prepared) -> None:
     part = prepared.training
-    folds = make_folds(part, 5, 1)
-    held = np.concatenate([held for _, held in folds])
+    splits = make_folds(part, 5, 1)
+    held = np.concatenate([held for _, held in splits])
     assert len(np.unique(held)) == len(held) > 0.95 * len(part.labels)
-    for learned, held in folds:
+    for learned, held in splits:
         assert not set(learned) & set(held)
         shares = np.bincount(part.labels[held], minlength=3) / len(held)
         assert shares == pytest.approx([0.4, 0.4, 0.2], abs=0.06)
@@ -125,10 +127,10 @@ def test_folds_hold_every_row_out_once_and_keep_the_classes_even(prepared: Prepa
 def test_folds_judge_no_home_that_was_learned_at_another_price(prepared: Prepared) -> None:
     homes = np.arange(len(prepared.training.labels)).astype(np.uint64)
     homes[1:20:2] = homes[:20:2]
-    folds = make_folds(part_with(prepared, homes=homes), 5, 1)
-    for learned, held in folds:
+    splits = make_folds(part_with(prepared, homes=homes), 5, 1)
+    for learned, held in splits:
         assert not set(homes[learned]) & set(homes[held])
-    judged = sum(len(held) for _, held in folds)
+    judged = sum(len(held) for _, held in splits)
     assert len(homes) - 20 <= judged < len(homes)
 
 
@@ -136,6 +138,81 @@ def test_folds_keep_groups_whole(prepared: Prepared) -> None:
     groups = np.arange(len(prepared.training.labels)) // 7
     for learned, held in make_folds(part_with(prepared, groups=groups), 5, 1):
         assert not set(groups[learned]) & set(groups[held])
+
+
+def test_few_groups_make_as_many_folds(prepared: Prepared) -> None:
+    groups = np.arange(len(prepared.training.labels)) % 3
+    part = part_with(prepared, groups=groups)
+    held = [set(groups[held]) for _, held in make_folds(part, 5, 1)]
+    assert sorted(map(sorted, held)) == [[0], [1], [2]]
+
+
+@pytest.mark.parametrize("groups", [2, 3])
+@pytest.mark.parametrize("recipe", ["auto", "seed"])
+def test_few_groups_can_be_learned_from(prepared: Prepared, groups: int, recipe: str) -> None:
+    part = part_with(prepared, groups=np.arange(len(prepared.training.labels)) % groups)
+    found = choose(prepared.fitter(training(recipe)), part, training(recipe), digest="d", say=print)
+    for candidate in found.candidates:
+        assert candidate.macro_f1 is not None
+        assert candidate.macro_f1 > 0.5  # of two groups one alone is learned from
+    assert found.calibration.log_loss_after < found.calibration.log_loss_before
+
+
+def test_one_group_is_refused_by_the_name_of_its_field(prepared: Prepared) -> None:
+    part = part_with(prepared, groups=np.zeros(len(prepared.training.labels), np.uint64))
+    with pytest.raises(InvalidDataError, match=r"dataset\.split\.groupColumn: .* of one group"):
+        make_folds(part, 5, 1)
+
+
+def test_a_row_of_each_class_is_refused_by_the_name_of_its_field(prepared: Prepared) -> None:
+    one_each = np.unique(prepared.training.labels, return_index=True)[1]
+    with pytest.raises(InvalidDataError, match=r"dataset\.target\.classes: the 3 rows"):
+        make_folds(prepared.training.take(one_each), 5, 1)
+
+
+@pytest.mark.parametrize("recipe", ["auto", "seed"])
+def test_prices_that_rose_with_time_leave_early_folds_with_one_class(
+    prepared: Prepared, recipe: str
+) -> None:
+    part = prepared.training
+    part = part_with(prepared, times=part.prices)
+    learned, _ = make_folds(part, 5, 1)[0]
+    assert set(part.labels[learned]) == {0}
+    found = choose(prepared.fitter(training(recipe)), part, training(recipe), digest="d", say=print)
+    assert {candidate.name for candidate in found.candidates} in (set(), set(CANDIDATES))
+    for candidate in found.candidates:
+        assert candidate.rows > 0
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_who_has_learned_one_class_is_sure_of_it(prepared: Prepared, name: ModelKind) -> None:
+    part = prepared.training
+    model = prepared.fitter(training()).fit(name, part.take(np.flatnonzero(part.labels == 1)))
+    assert model.answer(part.typed).tolist() == [[0, 1, 0]] * len(part.labels)
+
+
+def test_rows_without_a_time_are_never_held_out(prepared: Prepared) -> None:
+    times = np.random.default_rng(1).random(len(prepared.training.labels))
+    unknown = np.arange(0, len(times), 30)
+    times[unknown] = np.nan
+    splits = make_folds(part_with(prepared, times=times), 5, 1)
+    assert len(splits) == 5
+    for learned, held in splits:
+        assert set(unknown) <= set(learned)
+        assert np.nanmax(times[learned]) < times[held].min()
+
+
+def test_the_newest_rows_are_compared_on_and_none_without_a_time(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folds, "MOST_ROWS", 100)
+    times = np.arange(len(prepared.training.labels)).astype(np.float64)
+    times[::30] = np.nan
+    kept = folds.sample(part_with(prepared, times=times), 1).times
+    assert kept is not None
+    assert len(kept) == 100
+    assert not np.isnan(kept).any()
+    assert kept.max() == np.nanmax(times)
 
 
 def test_folds_hold_out_what_is_newer(prepared: Prepared) -> None:

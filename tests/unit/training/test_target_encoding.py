@@ -66,6 +66,15 @@ def test_rows_of_one_group_are_never_in_each_others_table() -> None:
     assert len(np.unique(features[:, 0])) <= 5  # all rows are strangers to their own table
 
 
+def test_one_group_is_cross_fitted_row_by_row() -> None:
+    prices = np.random.default_rng(2).random(400)
+    names = [f"building {chr(65 + n % 20)}" for n in range(400)]
+    columns: dict[str, list[str | None]] = {"building": list(names)}
+    _, features, _ = fitted(columns, prices, groups=np.ones(400))
+    assert np.isfinite(features).all()
+    assert np.array_equal(features, fitted(columns, prices)[1])
+
+
 def test_what_was_not_seen_stands_for_all_rows() -> None:
     prices = np.arange(1.0, 201.0)
     columns = {"a": ["x", "y"] * 100, "b": [f"{chr(200 + n % 80)} street" for n in range(200)]}
