@@ -362,6 +362,9 @@ class Comparison(_Part):
         left_out: rows of the holdout that it learned from, as the sides were dealt otherwise then.
         champion_macro_f1, challenger_macro_f1: None when too few rows are left to compare them.
         rank_correlation: Spearman's, of the expected class with the price; has no boundaries.
+        ahead: macro F1 of the challenger minus that of the champion; None in versions made before
+            this was kept, and so with its interval.
+        ahead_interval: of `ahead`, by resampling the rows that both answered.
 
     """
 
@@ -373,6 +376,8 @@ class Comparison(_Part):
     champion_rank_correlation: float | None = None
     challenger_rank_correlation: float | None = None
     champion_boundaries: list[float]
+    ahead: float | None = None
+    ahead_interval: Interval | None = None
 
     def in_words(self) -> str:
         """How they compare, or why they cannot be compared."""
@@ -386,9 +391,19 @@ class Comparison(_Part):
         if self.left_out:
             return (
                 f"{champion} has macro F1 {self.champion_macro_f1:.3f} against "
-                f"{self.challenger_macro_f1:.3f} on {self.rows} rows; it learned from {of}"
+                f"{self.challenger_macro_f1:.3f} on {self.rows} rows{self._distance()}; it learned "
+                f"from {of}"
             )
-        return f"{champion} has macro F1 {self.champion_macro_f1:.3f} on the same rows"
+        return (
+            f"{champion} has macro F1 {self.champion_macro_f1:.3f} on the same rows"
+            f"{self._distance()}"
+        )
+
+    def _distance(self) -> str:
+        if self.ahead is None or self.ahead_interval is None:
+            return ""
+        low, high = self.ahead_interval.low, self.ahead_interval.high
+        return f", {self.ahead:+.4f} from it to this one (95 % interval {low:.4f} to {high:.4f})"
 
 
 class Summary(_Part):
@@ -399,12 +414,16 @@ class Summary(_Part):
         rows: distinct rows with a usable price, both sides of the split.
         new_rows: those among them that the version in production had not seen.
         holdout_rows: those that the scores are of.
+        dataset_fingerprint: digest of the listing of its files.
+        dataset_digest: of the content of the distinct rows with a price, in any order; empty in
+            versions made before this was kept.
         bundle_bytes: size of the bundle without this file.
         resumed_from_trees: trees that came from checkpoints of an earlier attempt.
         trained_at: RFC 3339, when the bundle was made; None in bundles made before this was kept.
-        trained_with: library → its version then.
+        trained_with: Python and libraries → their versions then, and the image where it is known.
         recipe: what was made and why; None of versions before there was more than one recipe.
         intervals: of `scores`.
+        baseline_intervals: of `baseline`; None in versions made before this was kept.
         warnings: what a person should look at before trusting the scores.
 
     """
@@ -423,6 +442,7 @@ class Summary(_Part):
     holdout_rows: int
     dataset_uri: str
     dataset_fingerprint: str
+    dataset_digest: str = ""
     bundle_bytes: int
     training_seconds: float
     resumed_from_trees: int = 0
@@ -430,6 +450,7 @@ class Summary(_Part):
     trained_with: dict[str, str] = {}
     recipe: RecipeResult | None = None
     intervals: ScoreIntervals | None = None
+    baseline_intervals: ScoreIntervals | None = None
     warnings: list[str] = []
 
 

@@ -46,6 +46,7 @@ def run_of(run: Mapping[str, Any]) -> Run:
         artifacts=info["artifact_uri"],
         tags=_mapping(data.get("tags", [])),
         metrics={metric["key"]: float(metric["value"]) for metric in data.get("metrics", [])},
+        params=_mapping(data.get("params", [])),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 
@@ -49,6 +49,7 @@ class Run:
         experiment: id of the one that it is in.
         status: RUNNING, FINISHED, FAILED or KILLED.
         artifacts: URI of its artifacts.
+        params: its parameters, which MLflow never changes.
 
     """
 
@@ -59,3 +60,4 @@ class Run:
     artifacts: str
     tags: Mapping[str, str]
     metrics: Mapping[str, float]
+    params: Mapping[str, str] = field(default_factory=dict)

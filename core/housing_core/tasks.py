@@ -72,6 +72,9 @@ class _Task(BaseModel):
 ADDRESS_VARIABLE = "HOUSING_POD_ADDRESS"
 """Of the pods of a training on several: where the others reach this one."""
 
+IMAGE_VARIABLE = "HOUSING_IMAGE"
+"""Of the pods of a training: the image that they run, which no program can see from inside."""
+
 SCHEDULER_PORT = 8786
 """Where a training on several pods listens for its workers."""
 

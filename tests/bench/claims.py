@@ -88,7 +88,7 @@ def measure(dataset: str, split: int) -> Result:
         {"recipe": "seed", "seed": split, "resampling": {"method": "None"}}
     )
     encoder = fit_encoder(given.part.typed, given.columns, given.crosses, whole.hashing.buckets)
-    baseline = baseline_scores(
+    baseline, _ = baseline_scores(
         encoder.transform(given.part.typed),
         given.part.labels,
         holdout=encoder.transform(given.test.typed),

@@ -77,7 +77,6 @@ def unpack(
     if not names:
         return trees, messages
     from skops import io as skops_io  # noqa: PLC0415 - a second, and often there is nothing
-    from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415 - the same
 
     for name in sorted(name for name in names if _MARKER.fullmatch(name)):
         path = f"{FOLDER}/{name}"
@@ -104,8 +103,10 @@ def unpack(
             continue
         try:
             loaded = skops_io.loads(content, trusted=_TRUSTED)
-        except (UntrustedTypesFoundException, ValueError, KeyError, zipfile.BadZipFile) as error:
-            messages.append(f"checkpoint {name} is ignored: {str(error).splitlines()[0]}")
+        # A file of other versions of skops, numpy or scikit-learn may fail in any way.
+        except Exception as error:  # noqa: BLE001 - see above
+            why = (str(error).splitlines() or [""])[0]
+            messages.append(f"checkpoint {name} is ignored: {type(error).__name__}: {why}")
             continue
         if len(loaded) != marker.last - marker.first or not all(map(_is_sound, loaded)):
             messages.append(f"checkpoint {name} is ignored: it does not hold whole trees")

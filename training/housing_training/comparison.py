@@ -8,9 +8,13 @@ from pathlib import Path
 from housing_core.bundle import Comparison, read_schema
 from housing_training.evaluation import expected_class, rank_correlation, score
 from housing_training.features import clean_listings
+from housing_training.intervals import ahead_interval
 from housing_training.reading import Listings
 from housing_training.scoring import Answers, Graph, graph_inputs
-from housing_training.target import Prices, classify
+from housing_training.target import Classes, Prices, classify
+
+SEED = 42
+"""Of the resampling: two trainings of one version compare alike."""
 
 
 def compare(
@@ -40,15 +44,22 @@ def compare(
     rows = clean_listings(holdout, schema.rules)
     champion = Graph(bundle).run(graph_inputs(rows, schema.columns))
 
-    def scores(found: Answers, own: Sequence[float]) -> tuple[float, float | None]:
-        truth = classify(prices, own)
+    champion_truth, truth = classify(prices, schema.boundaries), classify(prices, boundaries)
+
+    def scores(truth: Classes, found: Answers) -> tuple[float, float | None]:
         return (
             score(truth, found.labels, found.probabilities).macro_f1,
             rank_correlation(expected_class(found.probabilities), prices),
         )
 
-    champion_f1, champion_rank = scores(champion, schema.boundaries)
-    challenger_f1, challenger_rank = scores(answers, boundaries)
+    champion_f1, champion_rank = scores(champion_truth, champion)
+    challenger_f1, challenger_rank = scores(truth, answers)
+    ahead, interval = ahead_interval(
+        (truth, answers.labels),
+        (champion_truth, champion.labels),
+        (len(boundaries) + 1, len(schema.classes)),
+        SEED,
+    )
     return Comparison(
         champion_version=version,
         rows=len(prices),
@@ -57,4 +68,6 @@ def compare(
         champion_rank_correlation=champion_rank,
         challenger_rank_correlation=challenger_rank,
         champion_boundaries=schema.boundaries,
+        ahead=ahead,
+        ahead_interval=interval,
     )

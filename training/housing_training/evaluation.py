@@ -116,7 +116,7 @@ def baseline_scores(
     truth: Classes,
     classes: int,
     seed: int,
-) -> Scores:
+) -> tuple[Scores, ScoreIntervals]:
     """What a class-weighted logistic regression on the same features reaches.
 
     Args:
@@ -126,6 +126,9 @@ def baseline_scores(
         truth: (holdout rows,).
         classes: number of classes.
         seed: `random_state`.
+
+    Returns:
+        Its scores, and their intervals.
 
     """
     model = make_pipeline(
@@ -137,21 +140,8 @@ def baseline_scores(
         model.fit(features, labels)
     probabilities = np.zeros((holdout.shape[0], classes))
     probabilities[:, model.classes_] = model.predict_proba(holdout)
-    return score(truth, model.predict(holdout), probabilities)
-
-
-def metrics(scores: Scores, within: ScoreIntervals, baseline: Scores) -> dict[str, float]:
-    """Scores as MLflow metrics: `_low` and `_high` end their intervals; the baseline's have a prefix."""
-    found = {}
-    for prefix, part in (("", scores), ("baseline_", baseline)):
-        for name, value in part.model_dump(exclude={"confusion_matrix"}).items():
-            if value is not None:
-                found[prefix + name] = float(value)
-    for name in ("accuracy", "macro_f1", "precision", "recall", "roc_auc"):
-        interval = getattr(within, name)
-        if interval is not None:
-            found |= {f"{name}_low": interval.low, f"{name}_high": interval.high}
-    return found
+    scores = score(truth, model.predict(holdout), probabilities)
+    return scores, intervals(truth, scores, probabilities, seed)
 
 
 def rank_correlation(

@@ -53,10 +53,20 @@ def evaluation_files(
             )
         ],
         "permutation_importance": [
-            {"column": name, "macro_f1_lost": loss, "standard_deviation": spread}
-            for name, loss, spread in importance
+            *(
+                {"column": name, "macro_f1_lost": loss, "standard_deviation": spread}
+                for name, loss, spread in importance
+            ),
+            # There was no time for these.
+            *(
+                {"column": name, "macro_f1_lost": None, "standard_deviation": None}
+                for name in _not_reached(prepared, importance)
+            ),
         ],
-        "score_by_trees": [{"trees": trees, "macro_f1": score} for trees, score in curve],
+        "score_by_trees": [
+            {"trees": trees, "macro_f1": score, "low": within.low, "high": within.high}
+            for trees, score, within in curve
+        ],
         "summary": summary.model_dump(mode="json"),
     }
     files = {
@@ -82,9 +92,21 @@ def evaluation_files(
         ],
     )
     files["score_by_trees.svg"] = line_chart(
-        "Macro F1 by trees", "trees", "macro F1", [Line(summary.model_name, curve)]
+        "Macro F1 by trees, with its 95 % interval",
+        "trees",
+        "macro F1",
+        [
+            Line(summary.model_name, [(trees, score) for trees, score, _ in curve]),
+            Line("low", [(trees, within.low) for trees, _, within in curve], dashed=True),
+            Line("high", [(trees, within.high) for trees, _, within in curve], dashed=True),
+        ],
     )
-    files["permutation_importance.svg"] = bar_chart(
-        "Permutation importance", "macro F1 lost", importance[:MOST_BARS]
-    )
+    without = len(_not_reached(prepared, importance))
+    title = "Permutation importance" + (f", without {without} columns" if without else "")
+    files["permutation_importance.svg"] = bar_chart(title, "macro F1 lost", importance[:MOST_BARS])
     return files
+
+
+def _not_reached(prepared: Prepared, importance: Sequence[tuple[str, float, float]]) -> list[str]:
+    reached = {name for name, _, _ in importance}
+    return [column.name for column in prepared.schema.columns if column.name not in reached]

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
-from housing_core.bundle import ColumnSchema
+from housing_core.bundle import ColumnSchema, Interval
 from housing_training.candidates import Part
 from housing_training.features import Codes
-from housing_training.intervals import confusion_counts, matrix_scores
+from housing_training.intervals import confusion_counts, matrix_scores, score_intervals
 from housing_training.models import Model
 from housing_training.scoring import Graph, graph_inputs
 
@@ -69,13 +69,13 @@ def permutation_importance(
     return sorted(found, key=lambda item: -item[1])
 
 
-def learning_curve(model: Model, part: Part, seed: int) -> list[tuple[int, float]]:
-    """(trees, macro F1) of the first so many trees or iterations, on some of the holdout's rows.
+def learning_curve(model: Model, part: Part, seed: int) -> list[tuple[int, float, Interval]]:
+    """(trees, macro F1, its interval) of the first so many trees or iterations, on some of the holdout's rows.
 
     Args:
         model: fitted.
         part: the holdout; at most `MOST_ROWS` of its rows are used.
-        seed: of their choice.
+        seed: of their choice and of the resampling.
 
     """
     part = part.take(_some(len(part.labels), seed))
@@ -91,7 +91,8 @@ def learning_curve(model: Model, part: Part, seed: int) -> list[tuple[int, float
         if number in wanted:
             labels = model.spread(answers).argmax(axis=1)
             counts = confusion_counts(part.labels, labels, model.classes)
-            curve.append((number, float(matrix_scores(counts)["macro_f1"])))
+            score = float(matrix_scores(counts)["macro_f1"])
+            curve.append((number, score, score_intervals(counts, seed)["macro_f1"]))
     return curve
 
 

@@ -7,6 +7,7 @@ milliseconds. Rows are taken as independent: homes of one group are less so than
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ def confusion_counts(truth: Classes, predicted: Classes, classes: int) -> Counts
     return np.bincount(truth * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
-def class_scores(matrices: Counts) -> dict[str, Floats]:
+def class_scores(matrices: Counts | list[list[int]]) -> dict[str, Floats]:
     """Precision, recall and F1 of each class; 0 where a class is neither predicted nor there.
 
     Args:
@@ -39,6 +40,7 @@ def class_scores(matrices: Counts) -> dict[str, Floats]:
         Each (..., classes).
 
     """
+    matrices = np.asarray(matrices)
     right = np.diagonal(matrices, axis1=-2, axis2=-1)
     there, given = matrices.sum(axis=-1), matrices.sum(axis=-2)
     return {
@@ -120,6 +122,41 @@ def difference_interval(
         )
 
     return float(difference(counts)), _percentiles(difference(resampled(counts, seed)))
+
+
+def ahead_interval(
+    own: tuple[Classes, Classes],
+    other: tuple[Classes, Classes],
+    classes: tuple[int, int],
+    seed: int,
+) -> tuple[float, Interval]:
+    """Macro F1 of one model minus another's where each has its own classes of the same rows.
+
+    Args:
+        own: (rows,) class index that is true, and the one that the first model gives.
+        other: the same of the second.
+        classes: number of classes of each.
+        seed: of the resampling.
+
+    """
+    first, second = classes
+    cells = np.ravel_multi_index((*own, *other), (first, first, second, second))
+    # Most of up to ten thousand combinations never occur.
+    occurring, counts = np.unique(cells, return_counts=True)
+    sides = np.unravel_index(occurring, (first, first, second, second))
+
+    def difference(counts: Counts) -> Floats:
+        return _macro_f1_of(counts, sides[:2], first) - _macro_f1_of(counts, sides[2:], second)
+
+    return float(difference(counts)), _percentiles(difference(resampled(counts, seed)))
+
+
+def _macro_f1_of(counts: Counts, pair: Sequence[Classes], classes: int) -> Floats:
+    """Macro F1 of (..., combinations) rows that have this (true, given) pair of classes."""
+    places = np.eye(classes**2, dtype=np.int64)[pair[0] * classes + pair[1]]
+    return matrix_scores((counts @ places).reshape(*counts.shape[:-1], classes, classes))[
+        "macro_f1"
+    ]
 
 
 def auc_interval(truth: Classes, probabilities: Floats) -> Interval | None:

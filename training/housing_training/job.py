@@ -11,13 +11,12 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from housing_core import bundle as parts
 from housing_core.api.status import Outcome
-from housing_core.bundle import BUNDLE_PATH, RecipeResult, Summary
+from housing_core.bundle import BUNDLE_PATH, Summary
 from housing_core.registry import Registry, RegistryError
 from housing_core.registry_types import RegisteredVersion
 from housing_core.storage import DATASET_SUFFIXES, DataFile, fingerprint, list_files
@@ -25,20 +24,22 @@ from housing_core.tasks import TrainingOutcome, TrainingTask
 from housing_core.times import format_time
 from housing_training.bundling import golden_rows
 from housing_training.crew import ALONE, Crew
-from housing_training.evaluation import BASELINE_NAME, metrics
+from housing_training.evaluation import BASELINE_NAME
 from housing_training.figures import evaluation_files
 from housing_training.inspection import permutation_importance
 from housing_training.leakage import leakage_warning, leaking_columns
 from housing_training.learned_rows import LEARNED_ARTIFACT, LearnedRows
 from housing_training.learning import Evaluated, Prepared, evaluate, prepare, write_graph
-from housing_training.model_card import model_card
+from housing_training.model_card import CARD_FILE, description, model_card
 from housing_training.models import Model
 from housing_training.preparation import Rows, prepare_rows
 from housing_training.production import ROWS_ARTIFACT, Production
 from housing_training.progress import Progress
-from housing_training.registration import library_versions, register, write_model
+from housing_training.records import environment, metrics, parameters, tags
+from housing_training.registration import register, write_model
 from housing_training.resumable import ResumableLearning
 from housing_training.selection import calibration_of
+from housing_training.splitting import rows_digest
 from housing_training.tracking import TrainingRun, patiently
 
 FILES_ARTIFACT = "files.json"
@@ -144,14 +145,19 @@ class TrainingJob:
         return self._outcome("Registered", self.progress.messages[-1], version)
 
     def _registered_before(self, version: RegisteredVersion) -> TrainingOutcome:
+        model, run_id = self.task.model_name, version.run_id
         content = patiently(
-            lambda: self.registry.download_bundle_file(
-                self.task.model_name, version.number, parts.SUMMARY_FILE
-            )
+            lambda: self.registry.download_bundle_file(model, version.number, parts.SUMMARY_FILE)
         )
         summary = Summary.model_validate_json(content)
         self.dataset_fingerprint = summary.dataset_fingerprint
-        return self._outcome("Registered", _in_words(version, summary), version)
+        message = _in_words(version, summary)
+        if run_id is not None:
+            found = patiently(lambda: self.registry.run(run_id))
+            if found.status != "FINISHED":  # killed between registering and its end
+                self.progress.say(f"an earlier attempt has registered version {version.number}")
+                self._end(TrainingRun(self.registry, found), "Registered", message)
+        return self._outcome("Registered", message, version)
 
     def fail(self, outcome: Outcome, message: str) -> TrainingOutcome:
         """The outcome of a training that went wrong; the run says so too, where MLflow answers."""
@@ -226,13 +232,15 @@ class TrainingJob:
             holdout_rows=int(rows.holdout.sum()),
             dataset_uri=task.dataset.uri,
             dataset_fingerprint=fingerprint(files),
+            dataset_digest=rows_digest(rows.identity),
             bundle_bytes=sum(file.stat().st_size for file in bundle.iterdir()),
             training_seconds=round(progress.total_seconds, 1),
             resumed_from_trees=resumed,
             trained_at=format_time(datetime.now(UTC)),
-            trained_with=library_versions(),
+            trained_with=environment(),
             recipe=recipe,
             intervals=evaluated.intervals,
+            baseline_intervals=evaluated.baseline_intervals,
             warnings=warnings,
         )
         parts.write_part(bundle, parts.SUMMARY_FILE, summary)
@@ -249,7 +257,6 @@ class TrainingJob:
                 prepared,
                 evaluated,
                 model,
-                recipe=recipe,
                 summary=summary,
                 importance=importance,
                 rows=rows,
@@ -257,7 +264,7 @@ class TrainingJob:
                 folder=folder,
             )
             card = model_card(summary, prepared.schema, task.dataset, spec, importance=importance)
-            run.upload("model_card.md", card.encode())
+            run.upload(CARD_FILE, card.encode())
             write_model(bundle, prepared.schema, golden, folder / "model")
             version = register(
                 self.registry,
@@ -266,7 +273,7 @@ class TrainingJob:
                 model=task.model_name,
                 key=task.key,
                 tags={"trigger": task.trigger, "macro_f1": f"{summary.scores.macro_f1:.4f}"},
-                description=card,
+                description=description(card, warnings),
             )
         self._end(run, "Registered", _in_words(version, summary))
         return version
@@ -316,7 +323,6 @@ class TrainingJob:
         evaluated: Evaluated,
         model: Model,
         *,
-        recipe: RecipeResult,
         summary: Summary,
         importance: Sequence[tuple[str, float, float]],
         rows: Rows,
@@ -342,19 +348,12 @@ class TrainingJob:
             (figures / name).write_text(content, "utf-8")
         run.upload_folder(figures, EVALUATION_FOLDER)
         run.upload("schema.json", prepared.schema.model_dump_json(indent=1).encode())
+        made_with = parameters(task.dataset, task.training, prepared.crosses, summary, model)
+        for message in run.log_parameters(made_with):
+            self.progress.say(message)
         run.log(
-            params=_flatten({"target": task.dataset.target.to_json()})
-            # Parameters are for ever, so only what the training's key stands for is one.
-            | _flatten(task.training.relevant()),
-            tags={
-                "crosses": ", ".join(cross.name for cross in prepared.crosses),
-                "model": recipe.model,
-                "selection": recipe.in_words(),
-                "calibration": recipe.calibration.method,
-                **({"settings": json.dumps(recipe.settings)} if recipe.search else {}),
-                **({"warnings": "\n".join(summary.warnings)} if summary.warnings else {}),
-            },
-            metrics=metrics(evaluated.scores, evaluated.intervals, evaluated.baseline)
+            tags=tags(prepared.crosses, summary),
+            metrics=metrics(summary, prepared.schema.classes)
             | {f"{name}_seconds": seconds for name, seconds in self.progress.seconds.items()}
             | {
                 "rows": summary.rows,
@@ -363,7 +362,7 @@ class TrainingJob:
                 "bundle_bytes": summary.bundle_bytes,
             },
         )
-        run.log_dataset(task.dataset.uri, summary.dataset_fingerprint, len(files), summary.rows)
+        run.log_dataset(task.dataset.uri, summary.dataset_digest, len(files), summary.rows)
 
     def _end(self, run: TrainingRun, outcome: Outcome, message: str) -> None:
         self.progress.messages.append(message)
@@ -398,14 +397,3 @@ def _in_words(version: RegisteredVersion, summary: Summary) -> str:
     if summary.resumed_from_trees:
         text += f"; resumed from tree {summary.resumed_from_trees}"
     return text
-
-
-def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"forest": {"trees": 100}} → {"forest.trees": 100}, as MLflow's table of parameters wants it."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat

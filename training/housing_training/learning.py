@@ -72,6 +72,7 @@ class Evaluated:
     Attributes:
         answers: of the graph on the holdout.
         intervals: of the scores.
+        baseline, baseline_intervals: of a simple model beside it.
 
     """
 
@@ -79,6 +80,7 @@ class Evaluated:
     scores: Scores
     intervals: ScoreIntervals
     baseline: Scores
+    baseline_intervals: ScoreIntervals
     reference: Reference
 
 
@@ -191,18 +193,20 @@ def evaluate(
     encoder = fit_encoder(
         prepared.training.typed, prepared.columns, prepared.crosses, training.hashing.buckets
     )
+    baseline, baseline_intervals = baseline_scores(
+        encoder.transform(prepared.training.typed),
+        prepared.training.labels,
+        holdout=encoder.transform(part.typed),
+        truth=part.labels,
+        classes=len(classes),
+        seed=training.seed,
+    )
     return Evaluated(
         answers=answers,
         scores=scores,
         intervals=intervals(part.labels, scores, answers.probabilities, training.seed),
-        baseline=baseline_scores(
-            encoder.transform(prepared.training.typed),
-            prepared.training.labels,
-            holdout=encoder.transform(part.typed),
-            truth=part.labels,
-            classes=len(classes),
-            seed=training.seed,
-        ),
+        baseline=baseline,
+        baseline_intervals=baseline_intervals,
         reference=make_reference(
             prepared.training.typed,
             part.labels,

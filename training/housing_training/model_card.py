@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from housing_core.api.spec import Dataset, Training
 from housing_core.bundle import Interval, Schema, Scores, Summary
 
 IMPORTANT_COLUMNS = 8
-LIMIT = 90_000
-"""MLflow keeps descriptions of up to 100,000 characters."""
+CARD_FILE = "model_card.md"
+"""In the run: the whole card."""
+
+LIMIT = 5_000
+"""Characters of a description that MLflow's database has room for; PostgreSQL refuses more."""
+
+SHOWN_WARNINGS, WARNING_LENGTH = 3, 200
+"""Of a description that would be too long."""
 
 _NAMES = {
     "accuracy": "accuracy",
@@ -30,27 +36,64 @@ def model_card(
     importance: Sequence[tuple[str, float, float]],
 ) -> str:
     """A model card in Markdown (Mitchell et al. 2019), of what the bundle holds."""
+    sections = {
+        "": f"# {summary.model_name}\n\n{_what_it_is(summary, schema, dataset, training)}",
+        "How good it is": _scores(summary),
+        "By class": _classes(summary, schema),
+        "Beware": _listed(summary.warnings),
+        "Why this model": _why(summary),
+        "Columns that matter most": _importance(importance, len(schema.columns)),
+        "Made with": ", ".join(f"{name} {of}" for name, of in summary.trained_with.items()),
+        "Use": "It classifies listings like those that it was trained on, by price. Prices move: "
+        "the boundaries are of the training's date. Rows are taken as independent in the "
+        "intervals. It was not examined for how it treats groups of people; a place can stand for "
+        "one.",
+    }
+    return _joined(sections)
+
+
+def description(card: str, warnings: Sequence[str]) -> str:
+    """The card as the description of a version.
+
+    Where it is too long it loses, in this order and only as far as it must: all but the beginnings
+    of the first warnings, what it was made with, the columns, why this model, the scores by class,
+    and its end. It says then where the whole card is.
+
+    Args:
+        card: of `model_card`.
+        warnings: those in it.
+
+    """
+    if len(card) <= LIMIT:
+        return card
+    shown = [warning[:WARNING_LENGTH] for warning in warnings[:SHOWN_WARNINGS]]
+    more = len(warnings) - len(shown)
+    short = _listed([*shown, *([f"{more} more in `{CARD_FILE}`"] if more else [])])
+    card = card.replace(_listed(warnings), short) if warnings else card
+    pointer = f"\nShortened: the whole card is `{CARD_FILE}` in the run.\n"
+    for heading in ("Made with", "Columns that matter most", "Why this model", "By class"):
+        if len(card) + len(pointer) <= LIMIT:
+            break
+        before, _, rest = card.partition(f"\n\n## {heading}\n\n")
+        _, following, after = rest.partition("\n\n## ")
+        card = before + following + after
+    return card[: LIMIT - len(pointer)] + pointer
+
+
+def _joined(sections: Mapping[str, str]) -> str:
     parts = [
-        f"# {summary.model_name}",
-        _what_it_is(summary, schema, dataset, training),
-        "## How good it is",
-        _scores(summary),
-        "## By class",
-        _classes(summary, schema),
+        f"## {heading}\n\n{text}" if heading else text for heading, text in sections.items() if text
     ]
-    if summary.warnings:
-        parts += ["## Beware", "\n".join(f"- {warning}" for warning in summary.warnings)]
-    if summary.recipe is not None and (summary.recipe.candidates or summary.recipe.search):
-        parts += ["## Why this model", summary.recipe.in_words()]
-    if importance:
-        parts += ["## Columns that matter most", _importance(importance)]
-    parts += [
-        "## Use",
-        "It classifies listings like those that it was trained on, by price. Prices move: the "
-        "boundaries are of the training's date. Rows are taken as independent in the intervals. It "
-        "was not examined for how it treats groups of people; a place can stand for one.",
-    ]
-    return "\n\n".join(parts)[:LIMIT] + "\n"
+    return "\n\n".join(parts) + "\n"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return "\n".join(f"- {text}" for text in texts)
+
+
+def _why(summary: Summary) -> str:
+    recipe = summary.recipe
+    return recipe.in_words() if recipe is not None and (recipe.candidates or recipe.search) else ""
 
 
 def _what_it_is(summary: Summary, schema: Schema, dataset: Dataset, training: Training) -> str:
@@ -71,7 +114,8 @@ def _what_it_is(summary: Summary, schema: Schema, dataset: Dataset, training: Tr
             f"Classes of `{schema.target}`: {classes}.",
             "",
             f"- recipe `{training.recipe}`, model `{kind}`, calibration `{calibration}`",
-            f"- data `{summary.dataset_uri}`, digest `{summary.dataset_fingerprint}`",
+            f"- data `{summary.dataset_uri}`, rows `{summary.dataset_digest}`, files "
+            f"`{summary.dataset_fingerprint}`",
             f"- {summary.rows:,} distinct rows, {summary.new_rows:,} of them new; "
             f"{summary.holdout_rows:,} held out by {split}",
             f"- {len(schema.columns)} columns, {len(schema.crosses)} crosses, "
@@ -82,21 +126,19 @@ def _what_it_is(summary: Summary, schema: Schema, dataset: Dataset, training: Tr
 
 def _scores(summary: Summary) -> str:
     lines = [
-        f"| score | holdout | 95 % interval | {summary.baseline_name} |",
-        "|---|---|---|---|",
+        f"| score | holdout | 95 % interval | {summary.baseline_name} | 95 % interval |",
+        "|---|---|---|---|---|",
     ]
     for name, shown in _NAMES.items():
         value = getattr(summary.scores, name)
         within = getattr(summary.intervals, name, None)
+        beside = getattr(summary.baseline_intervals, name, None)
         lines.append(
             f"| {shown} | {_number(value)} | {_interval(within)} "
-            f"| {_number(getattr(summary.baseline, name))} |"
+            f"| {_number(getattr(summary.baseline, name))} | {_interval(beside)} |"
         )
     if summary.comparison is not None:
-        lines += [
-            "",
-            f"At that time, {summary.comparison.in_words()}.",
-        ]
+        lines += ["", f"At that time, {summary.comparison.in_words()}."]
     return "\n".join(lines)
 
 
@@ -124,12 +166,16 @@ def _class_scores(scores: Scores, label: int) -> tuple[float, float, float]:
     return right / max(given, 1), right / max(there, 1), 2 * right / max(there + given, 1)
 
 
-def _importance(importance: Sequence[tuple[str, float, float]]) -> str:
+def _importance(importance: Sequence[tuple[str, float, float]], columns: int) -> str:
+    if not importance:
+        return ""
     lines = ["Macro F1 lost when the column's values are shuffled:", ""]
     lines += [
         f"- `{name}`: {loss:.4f} ± {spread:.4f}"
         for name, loss, spread in importance[:IMPORTANT_COLUMNS]
     ]
+    if len(importance) < columns:
+        lines += ["", f"Time was for {len(importance)} of the {columns} columns."]
     return "\n".join(lines)
 
 

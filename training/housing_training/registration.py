@@ -68,12 +68,6 @@ def requirements() -> list[str]:
     ]
 
 
-def library_versions() -> dict[str, str]:
-    """What a forest and its graph are made with, for whoever wants to make them again."""
-    names = ("housing-operator", "scikit-learn", "onnx", "numpy")
-    return {name: installed_version(name) for name in names}
-
-
 def signature(schema: Schema) -> ModelSignature:
     """Inputs of any type, none required: the cleaning rules decide what a column takes."""
     return ModelSignature(

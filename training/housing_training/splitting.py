@@ -53,6 +53,11 @@ def hash_rows(frame: pd.DataFrame, columns: Iterable[str], target: str) -> RowHa
     return RowHashes(_mix(features + _cell_hashes(frame, target)), _mix(features))
 
 
+def rows_digest(identity: Hashes) -> str:
+    """32 hexadecimal digits of the content of rows, whatever their order and files."""
+    return hashlib.sha256(np.sort(identity).tobytes()).hexdigest()[:32]
+
+
 def first_of_each(identity: Hashes) -> Mask:
     """(rows,) whether no earlier row is the same."""
     kept = np.zeros(len(identity), bool)

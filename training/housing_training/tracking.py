@@ -99,13 +99,32 @@ class TrainingRun:
 
     def log(
         self,
-        params: Mapping[str, Any] | None = None,
         metrics: Mapping[str, float] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Write parameters, metrics and tags; equal values may be written again."""
-        texts = {name: str(value)[:PARAM_LIMIT] for name, value in (params or {}).items()}
-        patiently(lambda: self.registry.log(self.run_id, params=texts, metrics=metrics, tags=tags))
+        """Write metrics and tags; they may be written again."""
+        patiently(lambda: self.registry.log(self.run_id, metrics=metrics, tags=tags))
+
+    def log_parameters(self, params: Mapping[str, Any]) -> list[str]:
+        """Write parameters; equal values may be written again.
+
+        Returns:
+            What could not be written: MLflow keeps for ever what an attempt wrote before it was
+            killed, and data or libraries may have changed since.
+
+        """
+        kept = patiently(lambda: self.registry.run(self.run_id)).params
+        texts = {name: _parameter(value) for name, value in params.items()}
+        patiently(
+            lambda: self.registry.log(
+                self.run_id, params={name: t for name, t in texts.items() if name not in kept}
+            )
+        )
+        return [
+            f"parameter {name} is {text}; MLflow keeps {kept[name]} of an earlier attempt"
+            for name, text in texts.items()
+            if kept.get(name, text) != text
+        ]
 
     def nested(
         self,
@@ -127,7 +146,7 @@ class TrainingRun:
 
         """
         found = patiently(lambda: self.registry.nested_run(self.run, name, tags))
-        texts = {key: str(value)[:PARAM_LIMIT] for key, value in params.items()}
+        texts = {key: _parameter(value) for key, value in params.items()}
         patiently(lambda: self.registry.log(found.run_id, params=texts, metrics=metrics))
         patiently(lambda: self.registry.end_run(found.run_id, status))
 
@@ -147,3 +166,7 @@ class TrainingRun:
     def end(self, *, failed: bool = False) -> None:
         """Close the run."""
         patiently(lambda: self.registry.end_run(self.run_id, "FAILED" if failed else "FINISHED"))
+
+
+def _parameter(value: Any) -> str:
+    return str(value)[:PARAM_LIMIT]

@@ -72,6 +72,7 @@ class Program:
         token: whether a token of the API server is mounted.
         own_address: whether the program is told the pod's address.
         secret: whose keys become environment variables.
+        environment: variables besides those of every program; the user cannot replace them.
         volumes: besides /tmp and the claims: volume and where it is mounted.
         annotations: of the pod, besides the user's.
         container: further fields of the container, such as ports and probes.
@@ -88,6 +89,7 @@ class Program:
     own_address: bool = False
     secret: str | None = None
     claims: Sequence[Claim] = ()
+    environment: dict[str, str] = field(default_factory=dict)
     volumes: Sequence[tuple[dict[str, Any], str]] = ()
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
@@ -170,6 +172,7 @@ def _environment(program: Program, given: dict[str, Any], mlflow: str) -> list[d
         "HOME": TEMPORARY_FOLDER,
         "MLFLOW_TRACKING_URI": mlflow,
         ENVIRONMENT_VARIABLE: program.task,
+        **program.environment,
     }
     # The kubelet reads $(NAME) as a reference and $$ as a dollar sign: a column may be called so.
     variables: dict[str, dict[str, Any]] = {

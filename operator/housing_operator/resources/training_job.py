@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from housing_core.api.base import parse_duration
-from housing_core.tasks import INVALID_DATA_EXIT_CODE, Crewing
+from housing_core.tasks import IMAGE_VARIABLE, INVALID_DATA_EXIT_CODE, Crewing
 from housing_operator.actions import StartTraining
 from housing_operator.resources.blueprint import Blueprint
 from housing_operator.resources.labels import HAS_WORKERS, labels
@@ -50,6 +50,7 @@ def training_job(blueprint: Blueprint, start: StartTraining) -> dict[str, Any]:
         secret=blueprint.dataset_secret,
         claims=claims_of(blueprint, spec.dataset.uri, read_only=True),
         own_address=task.crewing is not None,
+        environment={IMAGE_VARIABLE: blueprint.settings.training_image},
         volumes=[tls_volume(blueprint.name)] if task.crewing else (),
         container={"terminationMessagePolicy": "File"},
         pod={"restartPolicy": "Never"},

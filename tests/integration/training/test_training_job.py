@@ -2,9 +2,12 @@
 
 import io
 import json
+import platform
 import shutil
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import mlflow
 import numpy as np
@@ -38,21 +41,63 @@ def test_a_version_is_registered_with_all_that_people_look_for(
     run = stock_client(registry.tracking_uri).get_run(run_id)
     assert run.data.tags[KEY_TAG] == "first"
     assert run.info.status == "FINISHED"
-    assert run.data.params["forest.trees"] == "20"
+    assert run.data.params["forest.trees"] == run.data.params["model.n_estimators"] == "20"
+    assert run.data.params["dataset.target.column"] == "Fiyat"
+    assert run.data.params["calibration"] == run.data.tags["calibration"] != "None"
+    assert float(run.data.params["calibration.scale"]) > 0
+    for library in ("numpy", "scikit-learn", "onnx", "onnxruntime", "skops"):
+        assert run.data.tags[f"environment.{library}"] == installed_version(library)
+    assert run.data.tags["environment.python"] == platform.python_version()
     for score in ("accuracy", "macro_f1", "precision", "recall", "roc_auc"):
         assert 0 < run.data.metrics[score] <= 1
-        assert 0 < run.data.metrics[f"baseline_{score}"] <= 1
-    assert run.inputs.dataset_inputs[0].dataset.digest == first.outcome.dataset_fingerprint
-    matrix = json.loads(registry.download_run_file(run_id, "evaluation/confusion_matrix.json"))
-    assert matrix["classes"] == ["Low", "Medium", "High"]
+        for prefix in ("", "baseline_"):
+            value = run.data.metrics[prefix + score]
+            assert run.data.metrics[f"{prefix}{score}_low"] < value
+            assert value < run.data.metrics[f"{prefix}{score}_high"]
+    for name in ("Low", "Medium", "High"):
+        for score in ("precision", "recall", "f1"):
+            value = run.data.metrics[f"{score}_{name}"]
+            assert run.data.metrics[f"{score}_{name}_low"] < value
+            assert value < run.data.metrics[f"{score}_{name}_high"]
     summary = read_summary(bundle_of(registry, "1", tmp_path))
     assert summary.scores.macro_f1 == pytest.approx(run.data.metrics["macro_f1"])
     assert sum(map(sum, summary.scores.confusion_matrix)) <= summary.holdout_rows
     assert summary.rows == summary.new_rows > 2900
     assert summary.dataset_fingerprint == first.outcome.dataset_fingerprint
+    assert run.inputs.dataset_inputs[0].dataset.digest == summary.dataset_digest
     assert summary.comparison is None
     assert summary.bundle_bytes > 100_000
     assert first.outcome.message in run_messages(registry, run_id)
+
+
+def test_plots_figures_and_the_card_are_where_people_look(
+    first: Ended, registry: Registry, tmp_path: Path
+) -> None:
+    assert first.outcome is not None
+    run_id, client = first.outcome.run_id or "", stock_client(registry.tracking_uri)
+    names = {file.path for file in client.list_artifacts(run_id, "evaluation")}
+    plots = ("confusion_matrix", "precision_recall", "calibration", "score_by_trees")
+    for plot in (*plots, "permutation_importance"):
+        assert f"evaluation/{plot}.svg" in names
+        content = registry.download_run_file(run_id, f"evaluation/{plot}.svg")
+        assert ElementTree.fromstring(content).tag.endswith("svg")
+
+    def figure(name: str) -> Any:
+        return json.loads(registry.download_run_file(run_id, f"evaluation/{name}.json"))
+
+    schema = read_schema(bundle_of(registry, "1", tmp_path))
+    assert figure("confusion_matrix")["classes"] == schema.classes == ["Low", "Medium", "High"]
+    assert [cut["price"] for cut in figure("class_boundaries")] == schema.boundaries
+    columns = {column.name for column in schema.columns}
+    assert {entry["column"] for entry in figure("permutation_importance")} == columns
+    curve = figure("score_by_trees")
+    assert curve[-1]["trees"] == 20
+    assert all(point["low"] < point["macro_f1"] < point["high"] for point in curve)
+    shown = client.get_model_version(MODEL, "1").description
+    assert shown.startswith(f"# {MODEL}")
+    assert "| macro F1 |" in shown
+    assert f"scikit-learn {installed_version('scikit-learn')}" in shown
+    assert shown == registry.download_run_file(run_id, "model_card.md").decode()
 
 
 def run_messages(registry: Registry, run_id: str) -> str:
@@ -143,6 +188,38 @@ def test_training_again_with_one_key_gives_the_version_that_is_there(
     assert len([v for v in registry.versions(MODEL) if v.key == "first"]) == 1
 
 
+def test_a_training_that_was_killed_right_after_registering_closes_its_run(
+    first: Ended, train: Train, istanbul: Path, registry: Registry
+) -> None:
+    assert first.outcome is not None
+    run_id, client = first.outcome.run_id or "", stock_client(registry.tracking_uri)
+    client.delete_tag(run_id, "outcome")
+    client.update_run(run_id, "RUNNING")
+    again = train(task(istanbul, name="istanbul", key="first", attempt=3))
+    assert again.outcome == first.outcome
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["outcome"] == "Registered"
+    assert first.outcome.message in run_messages(registry, run_id)
+
+
+def test_a_parameter_of_an_earlier_attempt_stays_and_what_differs_is_said(
+    train: Train, izmir: Path, registry: Registry
+) -> None:
+    given = task(izmir, name="parameters", key="parameters")
+    first = train(given)
+    assert first.outcome is not None
+    # As if it had been killed before it registered, and went on with other checkpoints.
+    stock_client(registry.tracking_uri).delete_registered_model("training-test.parameters")
+    given["training"]["checkpoint"] = {"everyTrees": 10}
+    again = train({**given, "attempt": 2})
+    assert again.code == 0, again.output
+    assert (
+        "parameter checkpoint.everyTrees is 10; MLflow keeps 4 of an earlier attempt"
+        in again.messages
+    )
+
+
 def test_without_a_new_row_nothing_is_registered_until_there_is_one(
     *,
     first: Ended,
@@ -189,6 +266,15 @@ def test_without_a_new_row_nothing_is_registered_until_there_is_one(
     assert (summary.comparison.rows, summary.comparison.left_out) == (summary.holdout_rows, 0)
     assert summary.comparison.challenger_macro_f1 == pytest.approx(summary.scores.macro_f1)
     assert 0 < summary.comparison.champion_macro_f1 < 1
+    ahead, within = summary.comparison.ahead, summary.comparison.ahead_interval
+    assert ahead == pytest.approx(
+        summary.comparison.challenger_macro_f1 - summary.comparison.champion_macro_f1
+    )
+    assert within is not None
+    assert within.low < ahead < within.high
+    run = stock_client(registry.tracking_uri).get_run(summary.run_id)
+    assert run.data.metrics["ahead"] == pytest.approx(ahead)
+    assert run.data.metrics["ahead_high"] == pytest.approx(within.high)
     assert summary.comparison.challenger_rank_correlation is not None
     assert (
         summary.comparison.champion_boundaries

@@ -32,6 +32,11 @@ def test_the_termination_message_is_the_programs_own():
     assert container_of(job())["terminationMessagePolicy"] == "File"
 
 
+def test_the_training_is_told_its_image():
+    container = container_of(job())
+    assert {"name": "HOUSING_IMAGE", "value": container["image"]} in container["env"]
+
+
 def test_defaults_fit_the_seeds_recipe_on_the_real_listings():
     assert container_of(job())["resources"] == {
         "requests": {"cpu": "500m", "memory": "1Gi"},

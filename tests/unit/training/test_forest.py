@@ -160,6 +160,22 @@ def test_a_pickle_in_place_of_trees_is_not_loaded() -> None:
     assert "trees-000004.json is ignored" in messages[0]
 
 
+def test_a_file_of_other_libraries_is_passed_over_whatever_it_raises(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = grown()[1]
+
+    def loads(*_: object, **__: object) -> None:
+        raise AttributeError("no such node in this version")
+
+    monkeypatch.setattr("skops.io.loads", loads)
+    trees, messages = store.unpack()
+    assert trees == []
+    assert messages[0] == (
+        "checkpoint trees-000004.json is ignored: AttributeError: no such node in this version"
+    )
+
+
 def test_a_tree_whose_nodes_lead_out_of_it_is_not_used() -> None:
     trees = grown()[0].estimators_[:4]
     state = trees[0].tree_.__getstate__()

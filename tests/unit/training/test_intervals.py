@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_score
 
 from housing_training.intervals import (
+    ahead_interval,
     auc_interval,
     class_scores,
     confusion_counts,
@@ -92,3 +93,34 @@ def test_a_difference_on_the_same_rows_is_known_better_than_each_score() -> None
     alone = score_intervals(confusion_counts(truth, first, 3), 1)["macro_f1"]
     assert interval.high - interval.low < alone.high - alone.low
     assert difference_interval(truth, first, first, 3, seed=1)[1].high == 0
+
+
+def test_models_of_one_truth_are_as_far_apart_as_in_a_paired_comparison() -> None:
+    truth, first, _ = made_up(600, 7)
+    _, second, _ = made_up(600, 8)
+    ahead, interval = ahead_interval((truth, first), (truth, second), (3, 3), seed=1)
+    difference, paired = difference_interval(truth, first, second, 3, seed=1)
+    assert ahead == pytest.approx(difference)
+    assert [interval.low, interval.high] == pytest.approx([paired.low, paired.high], abs=0.01)
+
+
+def test_models_of_other_classes_are_compared_on_the_rows_that_both_answered() -> None:
+    truth, first, _ = made_up(800, 9)
+    # Two classes of the same rows, and a model that is right where the first one is.
+    coarse = (truth == 2).astype(np.int64)
+    second = np.where(first == truth, coarse, 1 - coarse)
+    ahead, interval = ahead_interval((truth, first), (coarse, second), (3, 2), seed=1)
+    assert ahead == pytest.approx(
+        f1_score(truth, first, average="macro") - f1_score(coarse, second, average="macro")
+    )
+    chance = np.random.default_rng(3)
+    drawn = [chance.integers(0, 800, 800) for _ in range(400)]
+    plain = np.quantile(
+        [
+            f1_score(truth[at], first[at], average="macro")
+            - f1_score(coarse[at], second[at], average="macro")
+            for at in drawn
+        ],
+        [0.025, 0.975],
+    )
+    assert [interval.low, interval.high] == pytest.approx(plain, abs=0.01)
