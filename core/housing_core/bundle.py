@@ -237,6 +237,7 @@ class CandidateResult(_Part):
         behind: macro F1 of the winner minus its own on the rows that both were judged on.
         behind_interval: of `behind`.
         seconds: that its fits took.
+        fits: how many these were; 0 in versions made before this was kept.
         note: why it was not tried, or not to the end.
 
     """
@@ -248,6 +249,7 @@ class CandidateResult(_Part):
     behind: float | None = None
     behind_interval: Interval | None = None
     seconds: float = 0.0
+    fits: int = 0
     note: str = ""
 
 

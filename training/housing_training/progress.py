@@ -14,7 +14,7 @@ from housing_core.api.status import TrainingProgress
 from housing_core.times import format_time
 
 REPORT_SECONDS = 10.0
-"""Least time between two reports of trees; the beginning of a stage is always told."""
+"""Least time between two reports of trees or steps; the beginning of a stage is always told."""
 
 logger = logging.getLogger("housing_training")
 
@@ -81,20 +81,38 @@ class Progress:
             **({} if left is None else {"seconds_left": round(left)}),
         )
         if self._clock() - self._reported >= REPORT_SECONDS:
-            self._report(done, trees, None if left is None else round(left))
+            self._report(trees_done=done, trees=trees, seconds_left=_rounded(left))
 
-    def _report(
-        self, done: int | None = None, trees: int | None = None, left: int | None = None
-    ) -> None:
+    def steps(self, unit: str, done: int, steps: int, left: float | None) -> None:
+        """So many steps of at most so many are done.
+
+        Args:
+            unit: what a step is, in the plural.
+            done: steps that need not be waited for.
+            steps: of the stage, at most.
+            left: seconds, where that can be told.
+
+        """
+        logger.info(
+            "%s: %s of %s %s",
+            *(self._stage, done, steps, unit),
+            extra={
+                "stage": self._stage,
+                "steps_done": done,
+                "steps": steps,
+                **({} if left is None else {"seconds_left": round(left)}),
+            },
+        )
+        if not done or self._clock() - self._reported >= REPORT_SECONDS:
+            self._report(steps_done=done, steps=steps, unit=unit, seconds_left=_rounded(left))
+
+    def _report(self, **found: Any) -> None:
         if self.listener is None:
             return
         self._reported = self._clock()
-        self.listener(
-            TrainingProgress(
-                stage=self._stage,
-                trees_done=done,
-                trees=trees,
-                seconds_left=left,
-                reported_at=format_time(datetime.now(UTC)),
-            )
-        )
+        now = format_time(datetime.now(UTC))
+        self.listener(TrainingProgress(stage=self._stage, reported_at=now, **found))
+
+
+def _rounded(seconds: float | None) -> int | None:
+    return None if seconds is None else max(0, round(seconds))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from pydantic import ValidationError
 from sklearn.ensemble import RandomForestClassifier
@@ -11,13 +12,14 @@ from sklearn.tree import DecisionTreeClassifier
 from housing_core.api.spec import Forest, Training
 from housing_core.bundle import RecipeResult
 from housing_training import checkpoints
-from housing_training.candidates import CANDIDATES
+from housing_training.candidates import BOOSTING_ITERATIONS, CANDIDATES
 from housing_training.crew import Crew
+from housing_training.folds import MOST_ROWS
 from housing_training.forest import Features, forest_digest, grow_forest
 from housing_training.learning import Prepared
 from housing_training.models import Model
 from housing_training.progress import Progress
-from housing_training.selection import choose, selection_digest
+from housing_training.selection import FOLDS, choose, selection_digest
 from housing_training.target import Classes
 from housing_training.tracking import TrainingRun
 
@@ -66,6 +68,7 @@ class ResumableLearning:
             self.training,
             digest=digest,
             say=progress.say,
+            report=partial(progress.steps, "fits"),
         )
         self.run.upload(RECIPE_ARTIFACT, found.model_dump_json(indent=1).encode())
         return found
@@ -88,6 +91,7 @@ class ResumableLearning:
             SearchStore(self.run, chosen.digest, self.progress.say),
             say=self.progress.say,
             crew=self.crew,
+            report=partial(self.progress.steps, "trials"),
         )
         self.run.upload(SEARCH_ARTIFACT, found.model_dump_json(indent=1).encode())
         return found
@@ -116,6 +120,9 @@ class ResumableLearning:
             forest, resumed = self._grow(features, labels, width, fitter.training.forest)
             return forest
 
+        if recipe.iterations is not None:
+            left = _boosting_seconds(recipe, len(self.prepared.training.labels))
+            self.progress.steps("iterations", 0, recipe.iterations, left)
         model = fitter.fit(
             recipe.model,
             self.prepared.training,
@@ -164,3 +171,19 @@ class ResumableLearning:
         )
         progress.say(f"checkpoints took {spent:.1f} s", checkpoint_seconds=round(spent, 2))
         return grown, len(resumed)
+
+
+def _boosting_seconds(recipe: RecipeResult, rows: int) -> float | None:
+    """About how long the final fit takes, by those of the comparison; boosting says nothing itself.
+
+    Args:
+        recipe: what was chosen.
+        rows: of the training part.
+
+    """
+    own = next((each for each in recipe.candidates if each.name == recipe.model), None)
+    if own is None or not own.fits or recipe.iterations is None:
+        return None
+    # Each fit there was of all rows but a fold, and took the most iterations.
+    learned = min(rows, MOST_ROWS) * (1 - 1 / FOLDS)
+    return own.seconds / own.fits * (rows / learned) * (recipe.iterations / BOOSTING_ITERATIONS)

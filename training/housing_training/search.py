@@ -33,6 +33,7 @@ from housing_training.selection import (
     FOLDS,
     Answers,
     Racer,
+    Report,
     calibration_result,
     macro_f1,
     staged_answers,
@@ -151,6 +152,7 @@ def search(
     say: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
     crew: Crew = ALONE,
+    report: Report = lambda *_: None,
 ) -> RecipeResult:
     """Try settings of the chosen model, and calibrate the winner.
 
@@ -162,9 +164,13 @@ def search(
         say: is told how it goes.
         clock: seconds that only rise.
         crew: fits the trials of a generation, side by side where it can.
+        report: is told after each fold of a generation how many trials of how many are done, and
+            the seconds left.
 
     """
-    return _Search(fitter, part, chosen, store, say=say, clock=clock, crew=crew).run()
+    return _Search(
+        fitter, part, chosen, store, say=say, clock=clock, crew=crew, report=report
+    ).run()
 
 
 class _Search:
@@ -178,8 +184,9 @@ class _Search:
         say: Callable[[str], None],
         clock: Callable[[], float],
         crew: Crew,
+        report: Report,
     ) -> None:
-        self.crew = crew
+        self.crew, self.report = crew, report
         assert fitter.training.search is not None  # noqa: S101 - the caller has looked
         self.spec, self.seed = fitter.training.search, fitter.training.seed
         forest = fitter.training.forest
@@ -213,11 +220,13 @@ class _Search:
         if before:
             self.say(f"search: {before} settings were tried by an earlier attempt")
             self.store.record(self.study.trials)
+        self._tell(before)
         while len(self.study.trials) < self.spec.trials and not self.is_over:
             self._generation()
             self.store.save(Kept(self.journal.logs, self.seconds()))
             self.store.record(self.study.trials)
             self.say(self._so_far())
+            self._tell(len(self.study.trials))
         result = self._result()
         if result.search is not None:
             self.say(result.search.in_words(result.settings))
@@ -242,6 +251,7 @@ class _Search:
                 trial for trial in running if fold < len(self.splits) - 1 and trial.should_prune()
             ]
             running = [trial for trial in running if trial not in pruned]
+            self._tell(first)
         for trial in trials:
             racer = self.racers[trial.number]
             trial.set_user_attr(ITERATIONS, racer.iterations)
@@ -254,6 +264,14 @@ class _Search:
         best = self._best()
         kept = {0, best.number} if best is not None else {0}
         self.racers = {number: racer for number, racer in self.racers.items() if number in kept}
+
+    def _tell(self, done: int) -> None:
+        """Say how far it is; how long trials take is told by those of all attempts."""
+        seconds = self.seconds()
+        left = parse_duration(self.spec.timeout).total_seconds() - seconds
+        if done:
+            left = min(left, seconds / done * (self.spec.trials - done))
+        self.report(done, self.spec.trials, max(0.0, left))
 
     def _ask(self, number: int) -> Trial:
         """Draw the settings of a trial; what is drawn depends on its number and what was told."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -41,6 +41,8 @@ CALIBRATION_TREES = 30
 """Trees of the forest that shows `recipe: seed` its calibration; its votes are a little coarser."""
 
 Answers = np.ndarray[Any, np.dtype[np.float64]]
+Report = Callable[[int, int, float], None]
+"""Of steps done, steps at most, and seconds left."""
 
 
 @dataclass
@@ -116,6 +118,7 @@ def choose(
     digest: str,
     say: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
+    report: Report = lambda *_: None,
 ) -> RecipeResult:
     """Try the candidates of the recipe, and calibrate the winner.
 
@@ -126,6 +129,7 @@ def choose(
         digest: kept with the result.
         say: is told how it goes.
         clock: seconds that only rise.
+        report: is told after each fit how many of at most how many are done, and the seconds left.
 
     Raises:
         InvalidDataError: when the rows cannot be parted into folds.
@@ -152,6 +156,7 @@ def choose(
             begun = clock()
             racer.judge(fitter.fit(racer.name, part.take(learned)), part, held)
             racer.seconds.append(clock() - begun)
+            report(*_how_far(racers, running, len(folds), deadline - clock()))
         behind = f"clearly behind after {number + 1} of {len(folds)} folds"
         _drop_the_beaten(running, part, fitter.classes, training.seed, behind)
     tried = [racer for racer in racers if racer.judged.any()]
@@ -237,6 +242,21 @@ def _best(racers: list[Racer], part: Part, classes: int) -> Racer:
     return max(left, key=lambda racer: macro_f1(racer, part, classes))
 
 
+def _how_far(
+    racers: Sequence[Racer], running: Sequence[Racer], folds: int, budget: float
+) -> tuple[int, int, float]:
+    """Fits that need not be waited for, all fits, and the seconds that the others take at most."""
+    left = {racer.name: folds - len(racer.seconds) for racer in running}
+    known = [second for racer in racers for second in racer.seconds]
+    mean = sum(known) / len(known)
+    needed = sum(
+        left[racer.name] * (sum(racer.seconds) / len(racer.seconds) if racer.seconds else mean)
+        for racer in running
+    )
+    most = folds * len(racers)
+    return most - sum(left.values()), most, max(0.0, min(needed, budget))
+
+
 def _drop_the_beaten(running: list[Racer], part: Part, classes: int, seed: int, note: str) -> None:
     if len(running) < 2:
         return
@@ -272,6 +292,7 @@ def _result(racer: Racer, best: Racer, part: Part, classes: int, seed: int) -> C
         behind=behind,
         behind_interval=interval,
         seconds=round(sum(racer.seconds), 1),
+        fits=len(racer.seconds),
         note=racer.note,
     )
 

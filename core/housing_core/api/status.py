@@ -253,6 +253,17 @@ class TrainingProgress(StatusType):
     )
     trees_done: int | None = Field(default=None, ge=0, description="Trees of the forest so far.")
     trees: int | None = Field(default=None, ge=1, description="Trees of the whole forest.")
+    steps_done: int | None = Field(
+        default=None, ge=0, description="Steps of the stage so far, where it is no forest."
+    )
+    steps: int | None = Field(
+        default=None, ge=1, description="Steps of the whole stage, at most; it may need fewer."
+    )
+    unit: Annotated[str, Field(max_length=32)] | None = Field(
+        default=None,
+        description="What a step is: fits of candidates, trials of a search, or iterations of "
+        "boosting, which are told at their beginning only.",
+    )
     seconds_left: int | None = Field(
         default=None, ge=0, description="Until the stage ends, where that can be told."
     )

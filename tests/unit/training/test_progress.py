@@ -56,6 +56,19 @@ def test_trees_are_told_no_more_often_than_the_server_can_take() -> None:
     assert len(told) == 1 + 10
 
 
+def test_steps_are_told_with_their_unit_and_the_time_left() -> None:
+    progress, clock, told = watched()
+    with progress.stage("search"):
+        progress.steps("trials", 0, 20, 900.0)
+        clock.now += REPORT_SECONDS
+        progress.steps("trials", 4, 20, 160.4)
+        progress.steps("trials", 8, 20, 120.0)  # too soon after the last one
+    assert [(r.steps_done, r.steps, r.unit, r.seconds_left) for r in told[1:]] == [
+        (0, 20, "trials", 900),
+        (4, 20, "trials", 160),
+    ]
+
+
 def test_nobody_needs_to_listen() -> None:
     progress = Progress()
     with progress.stage("read"):

@@ -155,6 +155,27 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(
     assert fits <= (6 - GENERATION + 2) * FOLDS
 
 
+def test_a_search_tells_how_many_trials_and_how_long_are_left(prepared: Prepared) -> None:
+    told: list[tuple[int, int, float]] = []
+    spec = Training.model_validate(
+        {"forest": {"trees": 4}, "search": {"trials": 6, "timeout": "1h"}}
+    )
+    search(
+        prepared.fitter(spec),
+        prepared.training,
+        RecipeResult(recipe="auto", model="EncodedForest", digest="d"),
+        Memory(),
+        say=lambda _: None,
+        clock=Ticking(1.0),
+        report=lambda *how_far: told.append(how_far),
+    )
+    assert told[0] == (0, 6, pytest.approx(3600, abs=5))
+    assert [done for done, _, _ in told] == [0] * 6 + [4] * 6 + [6]
+    assert {trials for _, trials, _ in told} == {6}
+    assert 0 < told[6][2] < 3600 / 2  # by now the trials say how long they take
+    assert told[-1][2] == 0
+
+
 def test_two_seeds_try_other_settings(prepared: Prepared) -> None:
     first, second = Memory(), Memory()
     searched(prepared, first, trials=4, seed=1)

@@ -74,6 +74,30 @@ def test_the_winner_is_ahead_and_the_same_every_time(prepared: Prepared) -> None
     assert found.calibration.log_loss_after <= found.calibration.log_loss_before
 
 
+def test_the_race_tells_after_each_fit_how_many_and_how_long_are_left(
+    prepared: Prepared,
+) -> None:
+    told: list[tuple[int, int, float]] = []
+    spec = training(budget="10m")
+    found = choose(
+        prepared.fitter(spec),
+        prepared.training,
+        spec,
+        digest="d",
+        say=lambda _: None,
+        clock=Ticking(1.0),
+        report=lambda *how_far: told.append(how_far),
+    )
+    assert len(told) == sum(candidate.fits for candidate in found.candidates) >= 5 + 2
+    assert {most for _, most, _ in told} == {15}
+    done = [done for done, _, _ in told]
+    assert done == sorted(done)
+    assert done[0] == 1
+    assert done[-1] == 15
+    assert told[0][2] >= 14  # each fit takes a look at the clock or more
+    assert told[-1][2] == 0
+
+
 def test_without_time_the_first_candidate_is_made_and_the_rest_say_why_not(
     prepared: Prepared,
 ) -> None:
