@@ -28,6 +28,9 @@ DISTINCT_SHARE = 0.95
 NAME_LIMIT = 128
 """Longest name that `status.inputs` of the resource can show."""
 
+INPUT_LIMIT = 1_000
+"""Most inputs: the reference profile of more would pass its megabyte, whatever it left out."""
+
 MIN_ROWS_FOR_IDENTIFIERS = 100
 
 InputKind = Literal["Numeric", "Categorical", "HighCardinality"]
@@ -121,7 +124,7 @@ def infer_columns(
         crossed: columns that the spec's crosses combine → name of the cross. They are categories.
 
     Raises:
-        InvalidDataError: when an override cannot be, or no input is left.
+        InvalidDataError: when an override cannot be, no input is left, or there are too many.
 
     """
     wanted = {override.name: override.kind for override in overrides}
@@ -148,6 +151,11 @@ def infer_columns(
             "no column is left to learn from"
             + (f" ({reasons})" if reasons else ": the data has the target column only")
             + "; add columns, or set their kind in dataset.columns"
+        )
+    if len(inputs) > INPUT_LIMIT:
+        raise InvalidDataError(
+            f"dataset.uri: {len(inputs):,} columns would be inputs, of which {INPUT_LIMIT:,} are the "
+            "most: leave those out that say least about a home"
         )
     return Columns(tuple(inputs), ignored)
 

@@ -28,7 +28,14 @@ HASHES_KEPT = 20_000
 
 HASHES_TOTAL = 50_000
 NAMES_BYTES = 250_000
-"""Of all columns together, shared evenly: with them the whole profile stays below 1 MB."""
+"""Of all columns together, shared evenly; less where the numbers of many columns leave less."""
+
+TOTAL_BYTES = 950_000
+"""Of the whole profile, which is to stay below 1 MB: numbers take theirs first."""
+
+HASH_BYTES = 11
+CATEGORICAL_BYTES = 160
+"""Of a categorical column without its categories."""
 
 NAME_EXTRA_BYTES = 16
 """Quotes, colon, comma and the count beside each name."""
@@ -127,7 +134,12 @@ def make_reference(
     features: dict[str, FeatureProfile] = {
         name: numeric_profile(values) for name, values in training.numbers.items()
     }
-    hashes, name_bytes = HASHES_TOTAL, NAMES_BYTES
+    left = TOTAL_BYTES - sum(len(profile.model_dump_json()) for profile in features.values())
+    for name in (*training.numbers, *training.texts):
+        left -= len(name.encode()) + NAME_EXTRA_BYTES
+    left = max(0, left - CATEGORICAL_BYTES * len(training.texts))
+    name_bytes = min(NAMES_BYTES, left // 3)
+    hashes = min(HASHES_TOTAL, (left - name_bytes) // HASH_BYTES)
     for position, (name, column) in enumerate(training.texts.items()):
         sharers = len(training.texts) - position
         profile = categorical_profile(

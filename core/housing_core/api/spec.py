@@ -178,7 +178,11 @@ class Hashing(ApiType):
     """Feature hashing of high-cardinality columns and crosses (seed 4.1)."""
 
     buckets: int = Field(
-        default=16_384, ge=16, le=1_048_576, description="Number of buckets of the hasher."
+        default=16_384,
+        ge=16,
+        le=1_048_576,
+        description="Number of buckets of the hasher: features of HashedForest, and rows of the "
+        "table of EncodedForest and EncodedBoosting.",
     )
 
 
@@ -186,10 +190,14 @@ class Resampling(ApiType):
     """Rebalancing of the classes in the training part (seed 4.5)."""
 
     method: Literal["SMOTE", "None"] = Field(
-        default="SMOTE", description="SMOTE makes synthetic rows of the smaller classes."
+        default="SMOTE",
+        description="SMOTE makes synthetic rows of the smaller classes. HashedForest only.",
     )
     max_ratio: float = Field(
-        default=2.0, ge=1, le=10, description="At most this many times a class's own rows."
+        default=2.0,
+        ge=1,
+        le=10,
+        description="At most this many times a class's own rows. HashedForest only.",
     )
 
 
@@ -279,14 +287,24 @@ class Training(PodSettings):
     )
     auto: Auto = Field(default_factory=Auto, description="What recipe auto may take.")
     hashing: Hashing = Field(
-        default_factory=Hashing, description="Feature hashing of high-cardinality columns."
+        default_factory=Hashing,
+        description="Feature hashing of high-cardinality columns and crosses, which every model "
+        "uses.",
     )
     resampling: Resampling = Field(
-        default_factory=Resampling, description="Rebalancing of the classes."
+        default_factory=Resampling,
+        description="Rebalancing of the classes for HashedForest, the model of recipe seed. When "
+        "recipe auto chooses another, as status.inputs.model says, it has no effect on that one.",
     )
-    forest: Forest = Field(default_factory=Forest, description="The random forest.")
+    forest: Forest = Field(
+        default_factory=Forest,
+        description="The random forest, hashed or encoded; no effect on EncodedBoosting, "
+        "which recipe auto may choose.",
+    )
     checkpoint: Checkpoint = Field(
-        default_factory=Checkpoint, description="How an interrupted training goes on."
+        default_factory=Checkpoint,
+        description="How an interrupted training of a forest goes on; EncodedBoosting takes "
+        "seconds and has no checkpoints.",
     )
     holdout_fraction: float = Field(
         default=0.2,

@@ -52,6 +52,38 @@ def test_a_killed_training_resumes_and_makes_the_same_forest(
     )
 
 
+def test_attempts_that_are_killed_in_every_stage_make_the_same_forest(
+    first: Ended, istanbul: Path, mlflow_server: MlflowServer, registry: Registry, tmp_path: Path
+) -> None:
+    given = task(istanbul, name="istanbul", key="stages")
+    moments = ("read begins", "encode begins", "select begins", "12 of 20 trees")
+    for attempt, moment in enumerate((*moments, "evaluate begins", "register begins"), start=1):
+        killed = Program({**given, "attempt": attempt}, mlflow_server.url, tmp_path / str(attempt))
+        killed.wait_for(moment)
+        killed.kill()
+        ended = killed.end()
+        assert ended.outcome is None
+        if moment == "12 of 20 trees":
+            # As if it had been killed between the trees and the marker that says they are whole.
+            run = registry.run_of_key(MODEL, "stages")
+            assert run is not None
+            for marker in mlflow_server.folder.rglob(f"{run.run_id}/artifacts/checkpoints/*.json"):
+                if int(marker.stem.partition("-")[2]) > 8:
+                    marker.unlink()
+        if moment == "evaluate begins":
+            assert "an earlier attempt has chosen HashedForest" in ended.messages
+            assert "resumed from tree 8 of 20" in ended.messages
+    last = Program({**given, "attempt": 7}, mlflow_server.url, tmp_path / "7").end()
+    assert last.code == 0, last.output
+    assert "resumed from tree 20 of 20" in last.messages
+    assert last.outcome is not None
+    assert first.outcome is not None
+    assert [v.key for v in registry.versions(MODEL)].count("stages") == 1
+    assert graph_of(registry, last.outcome.version, tmp_path) == graph_of(
+        registry, first.outcome.version, tmp_path
+    )
+
+
 def test_what_an_attempt_left_damaged_is_named_and_made_again(
     first: Ended, istanbul: Path, mlflow_server: MlflowServer, registry: Registry, tmp_path: Path
 ) -> None:

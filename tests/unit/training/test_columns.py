@@ -3,7 +3,13 @@
 import pytest
 
 from housing_core.api.spec import Column
-from housing_training.columns import Columns, InputColumn, content_columns, infer_columns
+from housing_training.columns import (
+    INPUT_LIMIT,
+    Columns,
+    InputColumn,
+    content_columns,
+    infer_columns,
+)
 from housing_training.errors import InvalidDataError
 from tests.unit.training.listings import as_listings
 
@@ -145,3 +151,15 @@ def test_rules_are_for_every_input() -> None:
     )
     assert list(columns.rules.numbers) == ["x"]
     assert columns.rules.texts == ("y",)
+
+
+def test_more_columns_than_a_profile_has_room_for_are_refused_with_their_number() -> None:
+    columns = {f"x {n}": ["1", "2"] for n in range(INPUT_LIMIT + 1)}
+    listings = as_listings({"price": ["1", "2"], **columns}, tuple(columns))
+    with pytest.raises(
+        InvalidDataError, match=r"dataset\.uri: 1,001 columns .* 1,000 are the most"
+    ):
+        infer_columns(listings, "price")
+    assert (
+        len(infer_columns(listings, "price", [Column(name="x 1", kind="Ignored")]).inputs) == 1000
+    )

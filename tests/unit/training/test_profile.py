@@ -12,6 +12,7 @@ from housing_core.bundle import (
     read_reference,
     write_part,
 )
+from housing_training.columns import INPUT_LIMIT, NAME_LIMIT
 from housing_training.evaluation import score
 from housing_training.features import TextColumn, TypedRows
 from housing_training.profile import categorical_profile, make_reference, numeric_profile
@@ -57,22 +58,30 @@ def test_frequent_categories_are_counted_and_the_others_known_by_their_hash() ->
 
 
 @pytest.mark.parametrize(
-    ("columns", "distinct", "text"),
+    ("columns", "of", "distinct", "text"),
     [
-        (1, 100_000, "Cumhuriyet Mahallesi, {}. Sokak"),
-        (8, 30_000, "Cumhuriyet Mahallesi, {}. Sokak"),
-        (256, 400, "Kadıköy'ün {}. mahallesi"),
-        (256, 300, "{} " + "ı" * 900),
+        (1, 256, 100_000, "Cumhuriyet Mahallesi, {}. Sokak"),
+        (8, 256, 30_000, "Cumhuriyet Mahallesi, {}. Sokak"),
+        (256, 256, 400, "Kadıköy'ün {}. mahallesi"),
+        (256, 256, 300, "{} " + "ı" * 900),
+        (8, INPUT_LIMIT, 30_000, "Cumhuriyet Mahallesi, {}. Sokak"),
+        (INPUT_LIMIT, INPUT_LIMIT, 400, "Kadıköy'ün {}. mahallesi"),
     ],
 )
 def test_the_profile_stays_below_a_megabyte(
-    tmp_path: Path, columns: int, distinct: int, text: str
+    tmp_path: Path, columns: int, of: int, distinct: int, text: str
 ) -> None:
+    longest = NAME_LIMIT if of == INPUT_LIMIT else 16
     values = ["", *(text.format(number) for number in range(distinct))]
-    texts = {f"address {n}": TextColumn(np.arange(1, distinct + 1), values) for n in range(columns)}
+    texts = {
+        f"address {n}".ljust(longest, "ı"): TextColumn(np.arange(1, distinct + 1), values)
+        for n in range(columns)
+    }
     numbers = {
-        f"number {n}": np.random.default_rng(n).random(distinct).astype(np.float32)
-        for n in range(256 - columns)
+        f"number {n}".ljust(longest, "ı"): np.random.default_rng(n)
+        .normal(0, 1e9, distinct)
+        .astype(np.float32)
+        for n in range(of - columns)
     }
     truth = np.array([0, 1])
     answers = Answers(truth, np.eye(2, dtype=np.float32))
