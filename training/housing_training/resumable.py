@@ -121,7 +121,7 @@ class ResumableLearning:
             return forest
 
         if recipe.iterations is not None:
-            left = _boosting_seconds(recipe, len(self.prepared.training.labels))
+            left = boosting_seconds(recipe, len(self.prepared.training.labels))
             self.progress.steps("iterations", 0, recipe.iterations, left)
         model = fitter.fit(
             recipe.model,
@@ -173,7 +173,7 @@ class ResumableLearning:
         return grown, len(resumed)
 
 
-def _boosting_seconds(recipe: RecipeResult, rows: int) -> float | None:
+def boosting_seconds(recipe: RecipeResult, rows: int) -> float | None:
     """About how long the final fit takes, by those of the comparison; boosting says nothing itself.
 
     Args:
