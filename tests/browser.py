@@ -25,6 +25,11 @@ FETCH_SECONDS = 300
 
 PHONE_WIDTH, DESK_WIDTH = 360, 1280
 
+Scheme = Literal["light", "dark"]
+
+STRICT = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+"""Forbids everything that a page in one file does without."""
+
 # Without these it asks for its maker's servers at every start.
 _QUIET = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -88,7 +93,7 @@ def visit(
     browser: Browser,
     *,
     width: int = DESK_WIDTH,
-    scheme: Literal["light", "dark"] = "light",
+    scheme: Scheme = "light",
 ) -> Iterator[Visit]:
     """An empty page of a new person; every answer of the network is real."""
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
@@ -129,6 +134,39 @@ def show(visited: Visit, html: str, headers: Mapping[str, str] | None = None) ->
 
     visited.page.route("**/*", answer)
     visited.page.goto(address)
+
+
+def looks_right(
+    chromium: Browser, html: str, scheme: Scheme, width: int, shot: Path, *, axe: bool = False
+) -> None:
+    """Check what a person would see of a report's page that stands alone.
+
+    Nothing is wider than the window, unreadably small, in the wrong colours, asked for from
+    elsewhere or complained of; with `axe` nothing keeps anybody out either.
+
+    Args:
+        chromium: a browser.
+        html: the page.
+        scheme: what the person prefers.
+        width: of the window, in pixels.
+        shot: where a picture goes.
+        axe: whether to look for barriers too, which takes seconds.
+
+    """
+    with visit(chromium, width=width, scheme=scheme) as visited:
+        show(visited, html, STRICT)
+        visited.page.screenshot(path=shot, full_page=True)
+        visited.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+        assert visited.overflow() == 0
+        assert not axe or visited.inaccessible() == []
+        assert visited.complaints == []
+        assert len(visited.requests) == 1
+        ground = visited.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
+        heights = (
+            "[...document.querySelectorAll('svg text')].map(t => t.getBoundingClientRect().height)"
+        )
+        assert min(visited.page.evaluate(heights), default=10) >= 10
 
 
 def open_artifact(visited: Visit, mlflow: str, run_id: str, name: str) -> FrameLocator:

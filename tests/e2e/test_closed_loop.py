@@ -6,12 +6,23 @@ import re
 import subprocess
 import time
 from collections.abc import Sequence
-from typing import Any
+from itertools import product
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
 from housing_core.drift_report import HTML_FILE
-from tests.browser import browser, open_artifact, visit
+from housing_core.registry import Registry
+from tests.browser import (
+    DESK_WIDTH,
+    PHONE_WIDTH,
+    Scheme,
+    browser,
+    looks_right,
+    open_artifact,
+    visit,
+)
 from tests.cluster_client import ROOT, Cluster, Manifest, condition_of, wait_until
 from tests.dashboards import panel_queries
 from tests.load import SteadyLoad
@@ -53,16 +64,22 @@ def izmir_parts() -> tuple[list[dict[str, str]], list[dict[str, str]]]:
     return [row for row in distinct if id(row) not in kept], held_back
 
 
-def page_in_mlflow(cluster: Cluster, run_id: str) -> str:
-    """The text of a drift report as MLflow shows it to a person with a browser."""
+def page_in_mlflow(cluster: Cluster, run_id: str, shots: Path) -> str:
+    """The text of a drift report as MLflow shows it to a person with a browser.
+
+    The page itself is looked at too: in light and dark, at a desk and on a phone.
+    """
     service = f"service/{RELEASE}-mlflow"
     with (
         cluster.port_forward(service, 5000, SYSTEM_NAMESPACE) as mlflow,
         browser() as chromium,
-        visit(chromium) as visited,
     ):
-        text = open_artifact(visited, mlflow, run_id, HTML_FILE).locator("main").inner_text()
-    assert not [line for line in visited.complaints if "Content Security Policy" in line]
+        with visit(chromium) as visited:
+            text = open_artifact(visited, mlflow, run_id, HTML_FILE).locator("main").inner_text()
+        assert not [line for line in visited.complaints if "Content Security Policy" in line]
+        html = Registry(mlflow).download_run_file(run_id, HTML_FILE).decode()
+        for scheme, width in product(get_args(Scheme), (DESK_WIDTH, PHONE_WIDTH)):
+            looks_right(chromium, html, scheme, width, shots / f"{scheme}-{width}.png", axe=True)
     return text
 
 
@@ -72,6 +89,7 @@ def test_from_listings_to_production_and_back_through_drift(
     namespace: str,
     prometheus: PrometheusServer,
     capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     cluster = installed_operator
     story = Story(
@@ -110,7 +128,7 @@ def test_from_listings_to_production_and_back_through_drift(
     assert report["verdict"] == "Drift", report
     assert report["modelVersion"] == "1"
     assert report["samples"] >= DRIFT_PREDICTIONS
-    shown = page_in_mlflow(cluster, report["runId"])
+    shown = page_in_mlflow(cluster, report["runId"], tmp_path)
     assert "is not like what it was trained on" in shown
     assert f"PSI of {report['scores']['maxPsiFeature']}" in shown
     assert "This report asks for a retraining, once" in shown

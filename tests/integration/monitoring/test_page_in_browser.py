@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser
@@ -12,7 +11,17 @@ from playwright.sync_api import Browser
 from housing_core.drift_report import HTML_FILE, Rule
 from housing_monitoring.history import past_report
 from housing_monitoring.page import page
-from tests.browser import DESK_WIDTH, PHONE_WIDTH, browser, open_artifact, show, visit
+from tests.browser import (
+    DESK_WIDTH,
+    PHONE_WIDTH,
+    STRICT,
+    Scheme,
+    browser,
+    looks_right,
+    open_artifact,
+    show,
+    visit,
+)
 from tests.drift_reports import alert, feature, hostile, number, performance, report
 from tests.integration.monitoring.monitored import Monitored
 from tests.listings import Listings, read_listings
@@ -20,34 +29,11 @@ from tests.listings import Listings, read_listings
 PAPER_WIDTH = 680
 """An A4 page between its margins."""
 
-Scheme = Literal["light", "dark"]
-
-STRICT = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
-
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     with browser() as opened:
         yield opened
-
-
-def looks_right(
-    chromium: Browser, html: str, scheme: Scheme, width: int, shot: Path, *, axe: bool = False
-) -> None:
-    with visit(chromium, width=width, scheme=scheme) as visited:
-        show(visited, html, STRICT)
-        visited.page.screenshot(path=shot, full_page=True)
-        visited.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-        assert visited.overflow() == 0
-        assert not axe or visited.inaccessible() == []
-        assert visited.complaints == []
-        assert len(visited.requests) == 1
-        ground = visited.page.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
-        heights = (
-            "[...document.querySelectorAll('svg text')].map(t => t.getBoundingClientRect().height)"
-        )
-        assert min(visited.page.evaluate(heights), default=10) >= 10
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", PHONE_WIDTH), ("dark", DESK_WIDTH)])
