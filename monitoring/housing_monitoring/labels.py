@@ -93,12 +93,9 @@ def read_labelled(
                 )
                 break
         labels.skipped[UNKNOWN] += int(left.sum())
-    if unread:
-        name, why = next(iter(unread.items()))
-        messages.append(
-            f"{len(unread):,} files were left out of the evaluation, the first is {name}: it {why}"
-        )
-    return _labelled(search, profile.boundaries, messages)
+    return replace(
+        _labelled(search, profile.boundaries, messages), skipped_files=dict(sorted(unread.items()))
+    )
 
 
 def _read_labels(

@@ -45,6 +45,7 @@ class Labelled:
         predicted: int64, (rows,); class that was answered.
         times: int64, (rows,); when, in microseconds since 1970.
         skipped: why labels were not used → how many.
+        skipped_files: files of labels and predictions that were not read → why.
         messages: what a person should know of how they were looked for.
 
     """
@@ -53,6 +54,7 @@ class Labelled:
     predicted: NDArray[np.int64]
     times: NDArray[np.int64]
     skipped: dict[str, int] = field(default_factory=dict)
+    skipped_files: dict[str, str] = field(default_factory=dict)
     messages: tuple[str, ...] = ()
 
     @classmethod

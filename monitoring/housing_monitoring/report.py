@@ -79,7 +79,7 @@ def judge(
         levels={name: dict(graded) for name, graded in against.items()},
         alerts=alerts,
         messages=[*window.messages, *labelled.messages, *_of_rollout(task, window)],
-    )
+    ).model_copy(update={"skipped_files": {**labelled.skipped_files, **window.skipped_files}})
 
 
 def _of_rollout(task: MonitoringTask, window: Window) -> list[str]:

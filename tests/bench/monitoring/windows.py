@@ -31,6 +31,7 @@ KINDS: Mapping[str, float] = {
     "independent rows": 1,
     "runs of about 5 neighbours": 5,
     "runs of about 10 neighbours": 10,
+    "runs of about 25 neighbours": 25,
 }
 """How rows come together → the mean length of a run, which is geometric."""
 

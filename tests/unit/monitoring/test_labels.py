@@ -127,15 +127,18 @@ def test_a_prediction_that_was_logged_twice_is_one(tmp_path: Path) -> None:
     assert pairs(read(tmp_path)) == [(LOW, LOW)]
 
 
-def test_files_that_cannot_be_read_are_counted_and_the_first_is_named(tmp_path: Path) -> None:
+def test_every_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
     predict(tmp_path, "a", ["Low"], ago(hours=3))
-    predict(tmp_path, "b", ["Low"], ago(hours=2)).write_bytes(b"PAR1")
+    half = predict(tmp_path, "b", ["Low"], ago(hours=2))
+    half.write_bytes(b"PAR1")
     write_labels(tmp_path, MODEL, [("a", 0, 1e6)], ago(hours=1))
-    write_labels(tmp_path, MODEL, [("b", 0, 1e6)], ago(hours=2)).write_bytes(b"half")
+    foreign = write_labels(tmp_path, MODEL, [("b", 0, 1e6)], ago(hours=2))
+    foreign.write_bytes(b"half")
     found = read(tmp_path)
     assert pairs(found) == [(LOW, LOW)]
-    (message,) = found.messages
-    assert message.startswith("2 files were left out of the evaluation, the first is /")
+    assert set(found.skipped_files) == {str(half), str(foreign)}
+    assert all(found.skipped_files.values())
+    assert found.messages == ()
 
 
 def test_what_is_read_is_bounded_and_the_report_says_so(

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -260,8 +261,9 @@ def test_words_where_numbers_were_are_drift_that_says_what_they_are(tmp_path: Pa
 
 def test_what_was_left_out_is_in_the_report() -> None:
     left_out = window(skipped_files={"/log/a": "is corrupt"}, skipped_rows={"logged twice": 2})
-    report = judge(task(), PROFILE, left_out, NOW)
-    assert report.skipped_files == {"/log/a": "is corrupt"}
+    labelled = replace(Labelled.none(), skipped_files={"/log/b": "is no Parquet"})
+    report = judge(task(), PROFILE, left_out, NOW, labelled=labelled)
+    assert report.skipped_files == {"/log/a": "is corrupt", "/log/b": "is no Parquet"}
     assert report.skipped_rows == {"logged twice": 2}
 
 
