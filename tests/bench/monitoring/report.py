@@ -32,9 +32,9 @@ def _false_alarms(result: Result) -> str:
     return (
         "Share of windows of held-out Istanbul listings that get a retraining verdict; the goal is "
         "at most 1 %. Runs are of listings that are neighbours in the file, which is ordered by "
-        "district. Runs of about 25 are beyond the goal: at 200 rows they are eight clusters, which do not show "
-        "how alike they are ([why](../decisions/20261125-windows-that-cluster.md)).\n\n"
-        + "\n".join(lines)
+        "district. With runs of about 25, a window of 200 rows is eight clusters, which do not show "
+        "how alike they are ([what was tried](../decisions/20261125-windows-that-cluster.md)): the "
+        "goal is not reached there.\n\n" + "\n".join(lines)
     )
 
 
