@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 
 from housing_core import __version__
 from housing_core.tasks import ServingTask
-from housing_serving.batching import Batcher
+from housing_serving.batching import SMALL_ROWS, Batcher
 from housing_serving.feedback import FeedbackMetrics, feedback_tables
 from housing_serving.loader import ModelLoader
 from housing_serving.log_writer import PredictionLog
@@ -30,7 +30,7 @@ from housing_serving.model import Model
 from housing_serving.model_cache import ModelCache
 from housing_serving.openapi import describe_api
 from housing_serving.policy import PolicyFile
-from housing_serving.predictor import Predictor
+from housing_serving.predictor import Predictor, Question
 from housing_serving.problems import Problem
 from housing_serving.readiness import Readiness, health, readiness
 from housing_serving.request_bodies import RequestBodies
@@ -140,6 +140,17 @@ class Service:
         """
         return await self.queue.run(function, *args, **kwargs)
 
+    async def classify(self, question: Question) -> bytes:
+        """Answer the listings of a small body: with those of others, or where they are many in a thread.
+
+        Raises:
+            Problem: 503 when too many requests wait, 422 for a value that its column cannot take.
+
+        """
+        if len(question.rows) > SMALL_ROWS:
+            return await self.run(self.predictor.answer, question)
+        return await self.batcher.answer(question)
+
     @asynccontextmanager
     async def lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
         """Load and log in the background while the server runs; write the rest of the log at its end."""
@@ -179,7 +190,7 @@ def create_app(service: Service) -> ASGIApp:
     app.include_router(open_inference_routes(service))
     _add_error_handlers(app)
     _describe(app, service)
-    shortcut = Shortcut(app, respond, _explain_error, predicting.routes[0])
+    shortcut = Shortcut(app, respond, _explain_error, predicting.routes[0], service.batcher)
     return RequestContext(shortcut, service.metrics, lambda: service.draining, service.tracing)
 
 

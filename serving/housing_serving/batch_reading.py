@@ -1,4 +1,4 @@
-"""Listings from CSV and Parquet files, a bounded number at a time."""
+"""Listings from CSV files, a bounded number at a time."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from housing_core.bundle import GRAPH_BATCH_ROWS
 from housing_serving.encoding import Listing
@@ -20,8 +17,8 @@ DELIMITERS = ",;\t|"
 LONGEST_LINE = 1024**2
 """Characters; what a longer line has beyond them is not read, and its row is refused."""
 
-LARGEST_ROW_GROUP_BYTES = 512 * 1024**2
-"""Of a Parquet file, uncompressed."""
+LONGEST_VALUE = 131_072
+"""The csv module's own limit in characters, and Parquet's here in bytes."""
 
 
 @dataclass(slots=True)
@@ -74,49 +71,10 @@ def read_csv(file: BinaryIO, columns: Sequence[str]) -> BatchReader:
         raise Problem(400, "invalid-file", "the first line is empty: send CSV with a header")
     text.seek(0)
     delimiter, names = _header(first, columns)
-    known = _known(names, columns)
+    known = known_columns(names, columns)
     reader = csv.reader(_lines(text), delimiter=delimiter)
     next(reader)
     return BatchReader(sorted(set(names) - set(columns)), _csv_batches(reader, names, known))
-
-
-def read_parquet(file: BinaryIO, columns: Sequence[str]) -> BatchReader:
-    """Open Parquet.
-
-    Args:
-        columns: those that the model takes.
-
-    Raises:
-        Problem: 400 when it is none, 413 for a row group over the limit, 422 for a file without a
-            column of the model or with one of a type that is no text and no number.
-
-    """
-    try:
-        parquet = pq.ParquetFile(file)
-        schema, metadata = parquet.schema_arrow, parquet.metadata
-        sizes = [metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)]
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise Problem(400, "invalid-file", f"the body is no Parquet file: {error}") from error
-    if max(sizes, default=0) > LARGEST_ROW_GROUP_BYTES:
-        raise Problem(
-            413,
-            "too-large",
-            f"a row group has {max(sizes)} bytes: write row groups of {LARGEST_ROW_GROUP_BYTES} "
-            "bytes at most",
-        )
-    known = list(_known(schema.names, columns).values())
-    for name in known:
-        if not _readable(schema.field(name).type):
-            raise Problem(
-                422,
-                "invalid-file",
-                f"column {name!r} is of the type {schema.field(name).type}: write it as text or "
-                "number",
-            )
-    _check_pages(parquet, known)
-    return BatchReader(
-        sorted(set(schema.names) - set(columns)), _parquet_batches(parquet, schema, known)
-    )
 
 
 def _header(line: str, columns: Sequence[str]) -> tuple[str, list[str]]:
@@ -130,7 +88,7 @@ def _header(line: str, columns: Sequence[str]) -> tuple[str, list[str]]:
     return best, names(best)
 
 
-def _known(names: Sequence[str], columns: Sequence[str]) -> dict[int, str]:
+def known_columns(names: Sequence[str], columns: Sequence[str]) -> dict[int, str]:
     """Position in the file → column of the model.
 
     Raises:
@@ -193,53 +151,3 @@ def _wrong(values: list[str], fields: int) -> str:
             shown_value = value[:40].encode(errors="surrogateescape")
             return f"{shown_value!r} is not UTF-8: encode the file as UTF-8"
     return ""
-
-
-def _check_pages(parquet: pq.ParquetFile, names: Sequence[str]) -> None:
-    """Read everything once, while the answer can still be that the file is broken.
-
-    Raises:
-        Problem: 400 when it is.
-
-    """
-    try:
-        for records in parquet.iter_batches(65_536, columns=list(names), use_threads=False):
-            records.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise Problem(400, "invalid-file", f"the Parquet file is broken: {error}") from error
-
-
-def _readable(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        return _readable(kind.value_type)
-    return bool(
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_integer(kind)
-        or pa.types.is_floating(kind)
-        or pa.types.is_decimal(kind)
-        or pa.types.is_boolean(kind)
-        or pa.types.is_null(kind)
-    )
-
-
-def _parquet_batches(
-    parquet: pq.ParquetFile, schema: pa.Schema, known: Sequence[str]
-) -> Iterator[Batch]:
-    position = 0
-    decimals = {name for name in known if pa.types.is_decimal(schema.field(name).type)}
-    for records in parquet.iter_batches(GRAPH_BATCH_ROWS, columns=list(known), use_threads=False):
-        columns = {
-            name: (
-                records.column(name).cast(pa.float64())
-                if name in decimals
-                else records.column(name)
-            ).to_pylist()
-            for name in known
-        }
-        rows: list[Listing] = [
-            dict(zip(columns, values, strict=True))
-            for values in zip(*columns.values(), strict=True)
-        ]
-        yield Batch(list(range(position, position + len(rows))), rows)
-        position += len(rows)

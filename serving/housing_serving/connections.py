@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import resource
 from collections.abc import Callable, Sized
+from http import HTTPStatus
 from typing import Any
 
-import orjson
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from housing_serving.problems import Problem
+from housing_serving.request_context import REQUEST_ID_HEADER
+from housing_serving.trace_context import random_id
 
 RECEIVE_SECONDS = 20.0
 LEAST_BYTES = 256 * 1024
@@ -23,18 +27,17 @@ MOST_CONNECTIONS = 8_192
 SPARE_FILES = 128
 """For the model, the log and MLflow."""
 
-_TIMEOUT = orjson.dumps(
-    {
-        "type": "about:blank",
-        "title": "Request Timeout",
-        "status": 408,
-        "detail": f"the request came too slowly: it was not complete after {RECEIVE_SECONDS:g} seconds",
-    }
-)
-_ANSWER = (
-    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/problem+json\r\n"
-    b"connection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(_TIMEOUT), _TIMEOUT)
-)
+_TOO_SLOW = f"the request came too slowly: it was not complete after {RECEIVE_SECONDS:g} seconds"
+_MALFORMED = "this is no HTTP request, or one whose parts contradict each other"
+
+
+def _answer(status: HTTPStatus, detail: str) -> bytes:
+    """A problem document as the last answer on a connection, for what no application has seen."""
+    request_id = random_id(32)
+    response = Problem(status, None, detail).to_response(request_id)
+    head = f"HTTP/1.1 {status.value} {status.phrase}\r\n{REQUEST_ID_HEADER}: {request_id}\r\n"
+    lines = [b"%s: %s\r\n" % header for header in response.raw_headers]
+    return b"".join([head.encode(), *lines, b"connection: close\r\n\r\n", bytes(response.body)])
 
 
 def most_connections() -> int:
@@ -69,14 +72,16 @@ class BoundedProtocol(HttpToolsProtocol):
     _receiving = False
     _received = 0
     _late: asyncio.TimerHandle | None = None
+    _stuck: asyncio.TimerHandle | None = None
 
-    def timed_out(self) -> None:
-        """Called for each request that is ended."""
+    def rejected(self, reason: str) -> None:
+        """Called for each request that is ended here: `timeout`, `malformed` or `connections_full`."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or close it when there are too many."""
         super().connection_made(transport)
         if len(self.connections) > self._limit:
+            self.rejected("connections_full")
             transport.abort()
             return
         self.flow = _ReadingInTurn(transport, self.pipeline)
@@ -88,6 +93,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._stop_clock()
+        self._stop_send_clock()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
@@ -114,12 +120,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Let the clock run while the client takes nothing."""
         super().pause_writing()
-        self._stop_clock()
-        self._late = self.loop.call_later(SEND_SECONDS, self.transport.abort)
+        # A clock of its own: what the client sends meanwhile must not stop it.
+        self._stop_send_clock()
+        self._stuck = self.loop.call_later(SEND_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
         """Stop it."""
-        self._stop_clock()
+        self._stop_send_clock()
         super().resume_writing()
 
     def _judge(self, before: int) -> None:
@@ -130,10 +137,18 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.flow.read_paused or self._received - before >= LEAST_BYTES:
             self._late = self.loop.call_later(RECEIVE_SECONDS, self._judge, self._received)
             return
-        self.timed_out()
+        self._end("timeout", _answer(HTTPStatus.REQUEST_TIMEOUT, _TOO_SLOW))
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - our words are others
+        """Refuse what is no HTTP with a problem document, as everything else."""
+        self._end("malformed", _answer(HTTPStatus.BAD_REQUEST, _MALFORMED))
+
+    def _end(self, reason: str, answer: bytes) -> None:
+        """Close the connection behind an answer, unless another has begun."""
+        self.rejected(reason)
         cycle: Any = self.cycle
         if cycle is None or cycle.response_complete or not cycle.response_started:
-            self.transport.write(_ANSWER)
+            self.transport.write(answer)
         self.transport.close()
 
     def _stop_clock(self) -> None:
@@ -141,12 +156,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self._late.cancel()
             self._late = None
 
+    def _stop_send_clock(self) -> None:
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
 
-def protocol_that_counts(timed_out: Callable[[], None]) -> type[BoundedProtocol]:
+
+def protocol_that_counts(rejected: Callable[[str], None]) -> type[BoundedProtocol]:
     """The protocol, telling of each request that it ends."""
 
     class Counting(BoundedProtocol):
-        def timed_out(self) -> None:
-            timed_out()
+        def rejected(self, reason: str) -> None:
+            rejected(reason)
 
     return Counting

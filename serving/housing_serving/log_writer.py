@@ -195,7 +195,7 @@ class PredictionLog:
             self._settle(file.rows)
 
     def _take(self) -> list[_File]:
-        """Turn what waits into files; rows that Parquet cannot hold are counted as lost."""
+        """Turn what waits into files."""
         with self._lock:
             entries = list(self._queue)
             self._queue.clear()
@@ -203,12 +203,19 @@ class PredictionLog:
             overflow, self._overflow_rows = self._overflow_rows, 0
         if overflow:
             logger.warning("%d rows of the prediction log are lost: the backlog is full", overflow)
+        return self._encode(entries)
+
+    def _encode(self, entries: Sequence[Entry]) -> list[_File]:
+        """Files of entries; one that Parquet cannot hold is counted as lost, and no other with it."""
         try:
             return [
                 self._file(folder, table)
                 for folder, table in self._tables(self._model_name, entries)
             ]
         except (pa.ArrowException, ValueError, TypeError, OverflowError):
+            if len(entries) > 1:
+                half = len(entries) // 2
+                return self._encode(entries[:half]) + self._encode(entries[half:])
             rows = sum(len(entry.rows) for entry in entries)
             logger.exception("%d rows of the prediction log are lost", rows)
             self._metrics.log_dropped_rows.labels("not_encodable").inc(rows)

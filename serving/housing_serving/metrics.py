@@ -39,6 +39,9 @@ _SECONDS = (
 )
 """One listing takes less than a millisecond, ten thousand take most of a second."""
 
+REJECTED = ("queue_full", "bodies_full", "connections_full", "timeout", "malformed")
+"""Why requests are sent away."""
+
 _ROWS = (1, 10, 100, 1_000, 10_000)
 _SHARES = tuple(tenths / 10 for tenths in range(3, 11))
 
@@ -117,7 +120,7 @@ class Metrics:
             "worker_restarts_total", "Workers that ended by themselves and were replaced."
         )
         # A series is there from the start, so that its first increase is seen as one.
-        for reason in ("queue_full", "bodies_full", "timeout"):
+        for reason in REJECTED:
             self._rejected.labels(reason)
         for reason in ("backlog_full", "not_encodable", "shutdown"):
             self.log_dropped_rows.labels(reason)
@@ -155,7 +158,7 @@ class Metrics:
         duration.observe(seconds)
 
     def count_rejected(self, reason: str) -> None:
-        """Count a request that was sent away: `queue_full`, `bodies_full` or `timeout`."""
+        """Count a request that was sent away: for one of `REJECTED`."""
         self._rejected.labels(reason).inc()
 
     def count_predictions(

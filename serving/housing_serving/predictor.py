@@ -13,16 +13,25 @@ from housing_serving.listings import parse
 from housing_serving.log_tables import LogEntry, Received
 from housing_serving.metrics import Metrics
 from housing_serving.model import Model
-from housing_serving.problems import bad_listings, no_model
+from housing_serving.problems import Problem, bad_listings, no_model
 from housing_serving.readiness import Serving
+
+Write = Callable[[Serving, Model, Predictions], bytes]
+"""Makes the answer to a request of what answered and its predictions; it may raise `Problem`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The listings of one request to `/predict`."""
+    """The listings of one request.
+
+    Attributes:
+        write: makes the answer; None for that of `/predict`.
+
+    """
 
     rows: Sequence[Listing]
     received: Received
+    write: Write | None = None
 
 
 class Predictor:
@@ -60,30 +69,47 @@ class Predictor:
         """Classify the listings of one request.
 
         Returns:
-            The JSON of an `Answer`.
+            The JSON of an `Answer`, or what the question's own `write` makes.
 
         Raises:
             Problem: 422 for a value that its column cannot take, 503 when no model is loaded.
 
         """
-        try:
-            return self.answer_all([question])[0]
-        except BadListingsError as error:
-            raise bad_listings(error.fields) from error
+        (answer,) = self.answer_all([question])
+        if isinstance(answer, Problem):
+            raise answer
+        return answer
 
-    def answer_all(self, questions: Sequence[Question]) -> list[bytes]:
+    def answer_all(self, questions: Sequence[Question]) -> list[bytes | Problem]:
         """Classify the listings of several requests at once.
 
         Returns:
-            The JSON of an `Answer` to each.
+            To each the JSON of an `Answer`, or what its own `write` makes, or what is wrong with it:
+            a value that its column cannot take. Such a request is neither counted nor logged.
 
         Raises:
-            BadListingsError: when one of them has a value that its column cannot take; nothing is
-                counted then.
             Problem: 503 when no model is loaded.
 
         """
         serving, model = self.model()
+        try:
+            return self._answer_good(serving, model, questions)
+        except BadListingsError:
+            bad = _bad_questions(model, questions)
+            good = [one for i, one in enumerate(questions) if i not in bad]
+            answered = iter(self._answer_good(serving, model, good) if good else ())
+            return [bad[i] if i in bad else next(answered) for i in range(len(questions))]
+
+    def _answer_good(
+        self, serving: Serving, model: Model, questions: Sequence[Question]
+    ) -> list[bytes | Problem]:
+        """As above.
+
+        Raises:
+            BadListingsError: when one of them has a value that its column cannot take; nothing is
+                counted then.
+
+        """
         rows = [row for question in questions for row in question.rows]
         counts = [len(question.rows) for question in questions]
         predictions = model.predict(rows)
@@ -101,10 +127,16 @@ class Predictor:
             serving_from=serving.level,
         )
         listed = list_predictions(model.schema.classes, predictions)
-        answers = []
+        answers: list[bytes | Problem] = []
         end = 0
         for question, count in zip(questions, counts, strict=True):
             start, end = end, end + count
+            if question.write is not None:
+                part = Predictions(
+                    predictions.labels[start:end], predictions.probabilities[start:end]
+                )
+                answers.append(_written(question.write, serving, model, part))
+                continue
             request_id = question.received.request_id
             ignored = model.encoder.ignored_fields(question.rows)
             answers.append(write_answer(request_id, common, ignored, listed[start:end]))
@@ -180,3 +212,23 @@ class Predictor:
                 positions=positions,
             )
         )
+
+
+def _bad_questions(model: Model, questions: Sequence[Question]) -> dict[int, Problem]:
+    """Position → what is wrong, of those with a value that its column cannot take."""
+    bad = {}
+    for position, question in enumerate(questions):
+        try:
+            model.encoder.encode(question.rows)
+        except BadListingsError as error:
+            bad[position] = bad_listings(error.fields)
+    return bad
+
+
+def _written(
+    write: Write, serving: Serving, model: Model, predictions: Predictions
+) -> bytes | Problem:
+    try:
+        return write(serving, model, predictions)
+    except Problem as problem:
+        return problem

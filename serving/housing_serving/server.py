@@ -57,7 +57,7 @@ def serve(service: Service, shared: socket.socket) -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=protocol_that_counts(lambda: service.metrics.count_rejected("timeout")),
+        http=protocol_that_counts(service.metrics.count_rejected),
         ws="none",
         lifespan="on",
         log_config=None,

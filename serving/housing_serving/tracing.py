@@ -76,6 +76,7 @@ class Tracing:
                 int(trace.parent_id, 16),
                 is_remote=True,
                 trace_flags=api.TraceFlags(trace.flags),
+                trace_state=api.TraceState.from_header([trace.state]),
             )
             context = api.set_span_in_context(api.NonRecordingSpan(parent))
         span = self._tracer.start_span(
@@ -87,7 +88,13 @@ class Tracing:
         )
         made = span.get_span_context()
         flags = SAMPLED if made.trace_flags.sampled else 0
-        own = TraceContext(f"{made.trace_id:032x}", f"{made.span_id:016x}", trace.parent_id, flags)
+        own = TraceContext(
+            f"{made.trace_id:032x}",
+            f"{made.span_id:016x}",
+            trace.parent_id,
+            flags,
+            made.trace_state.to_header(),
+        )
         return own, span
 
     @staticmethod

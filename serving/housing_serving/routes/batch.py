@@ -17,11 +17,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 
 from housing_serving.batch import answer_file
-from housing_serving.batch_reading import BatchReader, read_csv, read_parquet
+from housing_serving.batch_reading import BatchReader, read_csv
 from housing_serving.batch_writing import BatchWriter, CsvWriter, ParquetWriter
 from housing_serving.log_tables import Received
 from housing_serving.log_writer import BACKLOG_ROWS
 from housing_serving.model import Model
+from housing_serving.parquet_reading import read_parquet
 from housing_serving.problems import Problem, busy, documented, shown
 
 if TYPE_CHECKING:

@@ -13,6 +13,8 @@ from fastapi.routing import APIRoute
 from starlette.responses import JSONResponse, Response
 
 from housing_core import __version__
+from housing_core.tasks import ServingTask
+from housing_serving.graphs import Predictions
 from housing_serving.listings import check_content_type
 from housing_serving.log_tables import Received
 from housing_serving.model import Model
@@ -23,6 +25,7 @@ from housing_serving.open_inference import (
     parse_request,
     write_response,
 )
+from housing_serving.predictor import Question
 from housing_serving.problems import DOCUMENTED, Problem, documented
 from housing_serving.readiness import Serving
 from housing_serving.request_bodies import SMALL_BYTES
@@ -91,7 +94,7 @@ def open_inference_routes(service: Service) -> APIRouter:
     router = APIRouter(tags=["open inference protocol"], route_class=_ErrorRoute)
     task = service.task
 
-    def find(name: str, version: str | None) -> tuple[Serving, Model]:
+    def find(name: str, version: str | None) -> Model:
         """What answers, if it is the model that is meant.
 
         Raises:
@@ -101,11 +104,9 @@ def open_inference_routes(service: Service) -> APIRouter:
         if name != task.model_name:
             detail = f"there is no model {name!r} here: this pod serves {task.model_name!r}"
             raise Problem(404, "no-such-model", detail)
-        serving, model = service.predictor.model()
-        if version is not None and version != model.version:
-            detail = f"version {version!r} does not answer here: version {model.version} does"
-            raise Problem(404, "no-such-model", detail)
-        return serving, model
+        _, model = service.predictor.model()
+        _check_version(model, version)
+        return model
 
     @router.get("/v2", summary="What this server is", responses=DOCUMENTED)
     async def server() -> Response:
@@ -122,11 +123,11 @@ def open_inference_routes(service: Service) -> APIRouter:
 
     @router.get(_MODEL, summary="Inputs and outputs of the model", responses=DOCUMENTED)
     async def describe(name: str) -> Response:
-        return _json(model_metadata(task.model_name, find(name, None)[1]))
+        return _json(model_metadata(task.model_name, find(name, None)))
 
     @router.get(_VERSION, summary="Inputs and outputs of a version", responses=DOCUMENTED)
     async def describe_version(name: str, version: str) -> Response:
-        return _json(model_metadata(task.model_name, find(name, version)[1]))
+        return _json(model_metadata(task.model_name, find(name, version)))
 
     @router.get(f"{_MODEL}/ready", summary="Whether the model answers", responses=DOCUMENTED)
     async def model_ready(name: str) -> Response:
@@ -150,6 +151,7 @@ def open_inference_routes(service: Service) -> APIRouter:
                     400: "The request is none of the protocol.",
                     404: "Another model or version is asked for.",
                     422: "A value that its column cannot take.",
+                    503: "No model is loaded, or too many requests wait.",
                 }
             ),
         },
@@ -171,52 +173,95 @@ def open_inference_routes(service: Service) -> APIRouter:
 
     async def answer(request: Request, name: str, version: str | None) -> Response:
         received = datetime.now(UTC)
-        serving, model = find(name, version)
+        model = find(name, version)
         json_length = request.headers.get(JSON_LENGTH_HEADER)
         if json_length is None:
             check_content_type(request.headers.get("content-type"))
         async with service.bodies.read(request) as body:
             context = Received(request.state.request_id, received, len(body))
-
-            def classify() -> tuple[bytes, int | None]:
-                inference = parse_request(body, json_length, task.max_rows, model.schema)
-                return _infer(service, serving, model, inference, context)
-
-            small = len(body) <= SMALL_BYTES
-            content, length = classify() if small else await service.run(classify)
-        if length is None:
+            inference = _Inference(body, json_length, version, task)
+            if len(body) > SMALL_BYTES:
+                content = await service.run(
+                    lambda: service.predictor.answer(inference.question(model, context))
+                )
+            else:
+                question = inference.question(model, context)
+                content = await service.classify(question)
+        if inference.json_length is None:
             return Response(content, media_type="application/json")
-        headers = {JSON_LENGTH_HEADER: str(length)}
+        headers = {JSON_LENGTH_HEADER: str(inference.json_length)}
         return Response(content, headers=headers, media_type="application/octet-stream")
 
     return router
 
 
-def _infer(
-    service: Service,
-    serving: Serving,
-    model: Model,
-    request: InferenceRequest,
-    received: Received,
-) -> tuple[bytes, int | None]:
-    task = service.task
-    # The id in the answer is the one that is logged: feedback comes back by it.
-    received = replace(received, request_id=request.request_id or received.request_id)
-    predictions = service.predictor.classify(model, request.rows, received)
-    ignored = model.encoder.ignored_fields(request.rows)
-    parameters = {
-        "track": task.track,
-        "serving_from": serving.level,
-        **({"ignored_inputs": orjson.dumps(ignored).decode()} if ignored else {}),
-    }
-    return write_response(
-        request,
-        request_id=received.request_id,
-        model_name=task.model_name,
-        model=model,
-        predictions=predictions,
-        parameters=parameters,
-    )
+class _Inference:
+    """One request: read for the model that is there when it comes, answered by the one that is there then.
+
+    Attributes:
+        json_length: of the answer that was written, where binary data follows.
+
+    """
+
+    def __init__(
+        self, body: bytes, json_length: str | None, version: str | None, task: ServingTask
+    ) -> None:
+        self._body = body
+        self._given_length = json_length
+        self._version = version
+        self._task = task
+        self.json_length: int | None = None
+
+    def question(self, model: Model, received: Received) -> Question:
+        """The listings, to be answered as the protocol says.
+
+        Raises:
+            Problem: for whatever is wrong with the body.
+
+        """
+        request = self._read(model)
+        # The id in the answer is the one that is logged: feedback comes back by it.
+        received = replace(received, request_id=request.request_id or received.request_id)
+
+        def write(serving: Serving, found: Model, predictions: Predictions) -> bytes:
+            if found is not model:  # its classes may have other names
+                _check_version(found, self._version)
+                return self._write(self._read(found), received, serving, found, predictions)
+            return self._write(request, received, serving, found, predictions)
+
+        return Question(request.rows, received, write)
+
+    def _read(self, model: Model) -> InferenceRequest:
+        return parse_request(self._body, self._given_length, self._task.max_rows, model.schema)
+
+    def _write(
+        self,
+        request: InferenceRequest,
+        received: Received,
+        serving: Serving,
+        model: Model,
+        predictions: Predictions,
+    ) -> bytes:
+        ignored = model.encoder.ignored_fields(request.rows)
+        content, self.json_length = write_response(
+            request,
+            request_id=received.request_id,
+            model_name=self._task.model_name,
+            model=model,
+            predictions=predictions,
+            parameters={
+                "track": self._task.track,
+                "serving_from": serving.level,
+                **({"ignored_inputs": orjson.dumps(ignored).decode()} if ignored else {}),
+            },
+        )
+        return content
+
+
+def _check_version(model: Model, version: str | None) -> None:
+    if version is not None and version != model.version:
+        detail = f"version {version!r} does not answer here: version {model.version} does"
+        raise Problem(404, "no-such-model", detail)
 
 
 def _json(content: object) -> Response:

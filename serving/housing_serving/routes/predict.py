@@ -11,18 +11,18 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from housing_serving.batching import Batcher
 from housing_serving.listings import check_content_type
 from housing_serving.log_tables import Received
 from housing_serving.request_bodies import SMALL_BYTES
-from housing_serving.request_context import PREDICT_PATH
+from housing_serving.request_context import PREDICT_PATH, counted_route
 
 if TYPE_CHECKING:
     from housing_serving.app import Service
 
-SMALL_ROWS = 32
-"""Listings that are answered on the event loop: handing over to a thread costs more than a few do."""
-
 _JSON = (b"content-type", b"application/json")
+
+_BATCHED = ("predict", "infer")
 
 Respond = Callable[[Request], Awaitable[bytes]]
 
@@ -41,10 +41,7 @@ def responder(service: Service) -> Respond:
             received = Received(request.scope["state"]["request_id"], now, len(body))
             if len(body) > SMALL_BYTES:
                 return await service.run(answer, body, received)
-            question = predictor.question(body, received)
-            if len(question.rows) > SMALL_ROWS:
-                return await service.run(predictor.answer, question)
-            return await service.batcher.answer(question)
+            return await service.classify(predictor.question(body, received))
 
     return respond
 
@@ -69,6 +66,7 @@ class Shortcut:
         respond: Respond,
         explain_error: Callable[[Request, Exception], Awaitable[Response]],
         route: BaseRoute,
+        batcher: Batcher,
     ) -> None:
         """Take what is needed.
 
@@ -76,17 +74,23 @@ class Shortcut:
             app: answers everything else.
             explain_error: makes the answer of what `respond` raises.
             route: the one that is cut short; spans are named by it.
+            batcher: when it is full, predictions are refused.
 
         """
         self._app = app
+        self._batcher = batcher
         self._route = route
         self._respond = respond
         self._explain_error = explain_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        is_http = scope["type"] == "http"
-        if not (is_http and scope["path"] == PREDICT_PATH and scope["method"] == "POST"):
+        is_post = scope["type"] == "http" and scope["method"] == "POST"
+        if is_post and self._batcher.is_full and counted_route(scope["path"]) in _BATCHED:
+            # Before anything is read: refusing must not cost what answering does.
+            await self._refuse(scope, receive, send)
+            return
+        if not (is_post and scope["path"] == PREDICT_PATH):
             await self._app(scope, receive, send)
             return
         scope["route"] = self._route
@@ -101,3 +105,9 @@ class Shortcut:
         headers = [_JSON, (b"content-length", b"%d" % len(content))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        problem = self._batcher.refuse()
+        problem.extensions = {"error": problem.detail}  # the Open Inference Protocol's member
+        response = problem.to_response(scope["state"]["request_id"])
+        await response(scope, receive, send)

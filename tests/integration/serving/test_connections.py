@@ -9,6 +9,7 @@ import resource
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,13 @@ from housing_serving import connections
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
 
 
+LARGE = 8 * 1024**2
+
+
 async def _count_bytes(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["path"] == "/large":
+        await PlainTextResponse("x" * LARGE)(scope, receive, send)
+        return
     length = 0
     async for part in Request(scope, receive).stream():
         length += len(part)
@@ -35,7 +42,7 @@ class Served:
     """The protocol under uvicorn, with an application that says how many bytes a body had."""
 
     def __init__(self) -> None:
-        self.timeouts = 0
+        self.rejected: Counter[str] = Counter()
         config = uvicorn.Config(
             _count_bytes,
             port=0,
@@ -51,8 +58,13 @@ class Served:
             time.sleep(0.01)
         self.address: Any = self._server.servers[0].sockets[0].getsockname()
 
-    def _count(self) -> None:
-        self.timeouts += 1
+    def _count(self, reason: str) -> None:
+        self.rejected[reason] += 1
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._server.server_state.connections)
 
     def connect(self) -> socket.socket:
         return socket.create_connection(self.address, timeout=30)
@@ -65,6 +77,7 @@ class Served:
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     monkeypatch.setattr(connections, "RECEIVE_SECONDS", 0.5)
+    monkeypatch.setattr(connections, "SEND_SECONDS", 1.0)
     monkeypatch.setattr(connections, "LEAST_BYTES", 10_000)
     one = Served()
     yield one
@@ -96,8 +109,61 @@ def test_a_request_that_is_not_sent_to_its_end_is_ended_with_408(
         slow.sendall(sent)
         answer = _everything(slow)
     assert answer.startswith(b"HTTP/1.1 408 ")
-    assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == 408
-    assert served.timeouts == 1
+    problem = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert problem["status"] == 408
+    assert f"x-request-id: {problem['requestId']}\r\n".encode() in answer
+    assert served.rejected == {"timeout": 1}
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_is_refused_with_a_problem_document(served: Served, sent: bytes) -> None:
+    with served.connect() as confused:
+        confused.sendall(sent)
+        head, _, body = _everything(confused).partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    assert lines[0] == "HTTP/1.1 400 Bad Request"
+    assert "content-type: application/problem+json" in lines
+    assert "connection: close" in lines
+    problem = json.loads(body)
+    assert problem["status"] == 400
+    assert f"x-request-id: {problem['requestId']}" in lines
+    assert served.rejected == {"malformed": 1}
+
+
+@pytest.mark.parametrize("asks_again", [False, True])
+def test_a_client_that_takes_no_answer_is_let_go_whatever_else_it_sends(
+    served: Served, *, asks_again: bool
+) -> None:
+    with served.connect() as stuck:
+        stuck.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.5)
+        assert served.connections == 1
+        if asks_again:
+            stuck.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        deadline = time.monotonic() + 10
+        while served.connections and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert served.connections == 0
+
+
+def test_a_client_that_takes_a_large_answer_in_parts_gets_all_of_it(served: Served) -> None:
+    with served.connect() as steady:
+        steady.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = http.client.HTTPResponse(steady)
+        answer.begin()
+        received = 0
+        while part := answer.read(1024**2):
+            received += len(part)
+            time.sleep(0.05)
+    assert received == LARGE
 
 
 def test_a_large_body_may_take_its_time_as_long_as_it_comes(served: Served) -> None:
@@ -107,7 +173,7 @@ def test_a_large_body_may_take_its_time_as_long_as_it_comes(served: Served) -> N
             slow.sendall(b"x" * 10_000)
             time.sleep(0.15)
         assert _answer(slow) == (200, b"100000")
-    assert served.timeouts == 0
+    assert not served.rejected
 
 
 def test_requests_on_a_kept_connection_begin_each_with_a_new_clock(served: Served) -> None:
@@ -116,7 +182,7 @@ def test_requests_on_a_kept_connection_begin_each_with_a_new_clock(served: Serve
             kept.sendall(HEAD % 3 + b"abc")
             assert _answer(kept) == (200, b"3")
             time.sleep(0.3)
-    assert served.timeouts == 0
+    assert not served.rejected
 
 
 def test_more_connections_than_there_is_room_for_are_closed(
@@ -131,6 +197,7 @@ def test_more_connections_than_there_is_room_for_are_closed(
             _answer(third)
         first.sendall(HEAD % 1 + b"a")
         assert _answer(first) == (200, b"1")
+    assert served.rejected == {"connections_full": 1}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,6 +51,18 @@ def make_api(service: Service) -> Callable[[Serving], ApiClient]:
     """Make a client of an application that serves what it is told to, with no loader running."""
 
     def make(serving: Serving) -> ApiClient:
+        service.loader._serving = serving
+        return ApiClient(create_app(service))
+
+    return make
+
+
+@pytest.fixture
+def make_service(task: ServingTask, serving: Serving) -> Callable[..., ApiClient]:
+    """Make a client of an application whose task differs."""
+
+    def make(**changes: Any) -> ApiClient:
+        service = Service.for_task(task.model_copy(update=changes))
         service.loader._serving = serving
         return ApiClient(create_app(service))
 

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
 
 from housing_core.tasks import ServingTask
-from housing_serving.batching import BATCH_ROWS, WAITING_REQUESTS, Batcher
+from housing_serving.batching import (
+    BATCH_ROWS,
+    TURN_ROWS,
+    WAITING_REQUESTS,
+    WAITING_ROWS,
+    Batcher,
+)
+from housing_serving.encoding import Listing
+from housing_serving.graphs import Predictions
 from housing_serving.log_tables import LogEntry, Received
 from housing_serving.metrics import Metrics
+from housing_serving.model import Model
 from housing_serving.predictor import Predictor, Question
 from housing_serving.problems import Problem
 from housing_serving.readiness import Serving
@@ -30,7 +40,7 @@ class Setup:
         self.predictor = Predictor(task, lambda: serving, self.metrics, self.entries.append)
         answer_all = self.predictor.answer_all
 
-        def counted(questions: list[Question]) -> list[bytes]:
+        def counted(questions: list[Question]) -> list[bytes | Problem]:
             self.batches.append(len(questions))
             return answer_all(questions)
 
@@ -78,7 +88,30 @@ def test_a_bad_request_leaves_the_others_of_its_batch_unharmed(setup: Setup) -> 
     assert (bad.status, bad.kind) == (422, "invalid-listings")
     assert not isinstance(low, BaseException)
     assert not isinstance(high, BaseException)
-    assert [entry.requests[0].request_id for entry in setup.entries] == ["0", "2"]
+    (entry,) = setup.entries
+    assert [one.request_id for one in entry.requests] == ["0", "2"]
+
+
+def test_bad_requests_do_not_make_the_good_ones_be_answered_one_by_one(
+    setup: Setup, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    predict = Model.predict
+
+    def counted(self: Model, rows: Sequence[Listing]) -> Predictions:
+        asked.append(len(rows))
+        return predict(self, rows)
+
+    monkeypatch.setattr(Model, "predict", counted)
+    answers = setup.ask(*([{"area": "large"}] if i % 20 == 7 else [LOW] for i in range(60)))
+    assert sum(isinstance(answer, Problem) for answer in answers) == 3
+    assert asked == [60, 57]
+
+
+def test_many_bad_requests_alone_are_each_told_so(setup: Setup) -> None:
+    answers = setup.ask(*[[{"area": f"large {i}"}] for i in range(30)])
+    assert [f"large {i}" in str(answer) for i, answer in enumerate(answers)] == [True] * 30
+    assert setup.entries == []
 
 
 def test_a_batch_is_bounded_and_the_rest_follows(setup: Setup) -> None:
@@ -86,6 +119,27 @@ def test_a_batch_is_bounded_and_the_rest_follows(setup: Setup) -> None:
     assert setup.batches == [BATCH_ROWS, 3]
     assert not any(isinstance(answer, BaseException) for answer in answers)
     assert setup.metrics.registry.get_sample_value("housing_requests_queued") == 0
+
+
+def test_all_that_waits_is_answered_in_a_turn_but_no_more_rows_than_a_turn_has(
+    setup: Setup,
+) -> None:
+    async def scenario() -> list[int]:
+        questions = [Question([LOW] * 32, Received(str(i), NOW, 10)) for i in range(32)]
+        asked = [asyncio.ensure_future(setup.batcher.answer(one)) for one in questions]
+        turns = []
+        while not all(one.done() for one in asked):
+            await asyncio.sleep(0)
+            turns.append(32 * sum(setup.batches) - sum(turns))
+        return [rows for rows in turns if rows]
+
+    assert asyncio.run(scenario()) == [TURN_ROWS, TURN_ROWS]
+
+
+def test_rows_that_wait_are_bounded_too(setup: Setup) -> None:
+    most = WAITING_ROWS // 32
+    answers = setup.ask(*[[LOW] * 32] * (most + 1))
+    assert [isinstance(answer, Problem) for answer in answers] == [False] * most + [True]
 
 
 def test_what_would_wait_too_long_is_sent_away(setup: Setup) -> None:

@@ -154,6 +154,17 @@ def test_rows_that_parquet_cannot_hold_are_counted_and_the_next_are_written(
     assert _rows(tmp_path) == 1
 
 
+def test_an_entry_that_parquet_cannot_hold_takes_no_other_with_it(tmp_path: Path) -> None:
+    metrics = Metrics()
+    log = PredictionLog(str(tmp_path), "ns.model", metrics)
+    for number in range(7):
+        log.append(_entry(rows=2, request_id="\ud800" if number == 3 else f"id-{number}"))
+    log.start()
+    log.close(5)
+    assert (_rows(tmp_path), _dropped(metrics, "not_encodable")) == (12, 2)
+    assert log.backlog_rows == 0
+
+
 @pytest.mark.parametrize("uri", ["gopher://host/log", "relative/log", "pvc://"])
 def test_a_uri_that_is_no_place_for_a_log_is_refused_at_once(uri: str) -> None:
     with pytest.raises(StorageError, match=uri):

@@ -1,14 +1,20 @@
 """The Open Inference Protocol V2: its routes, tensors and mistakes."""
 
+import asyncio
 import struct
+import threading
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import numpy as np
 import orjson
 import pytest
 
-from housing_serving.app import Service
+from housing_serving import batching
+from housing_serving.app import Service, create_app
+from housing_serving.batching import SMALL_ROWS
+from housing_serving.model import Model
 from housing_serving.readiness import Serving
 from tests.unit.serving.api_client import ApiClient
 
@@ -208,3 +214,60 @@ def test_texts_that_are_cut_or_not_utf8_are_refused(api: ApiClient, raw: bytes) 
     answer = _binary(api, {"inputs": [tensor]}, raw)
     assert answer.status_code == 400
     assert "element 0" in answer.json()["detail"]
+
+
+def test_small_requests_are_classified_with_those_of_predict(
+    api: ApiClient, service: Service
+) -> None:
+    async def scenario() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(create_app(service))
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            return await asyncio.gather(
+                client.post("/predict", json={"rooms": 1}),
+                client.post(f"{MODEL}/infer", json={"id": "order-66", "inputs": INPUTS}),
+                client.post(
+                    f"{MODEL}/infer", json={"inputs": [{**INPUTS[0], "data": ["large", 1]}]}
+                ),
+            )
+
+    predicted, inferred, bad = asyncio.run(scenario())
+    assert predicted.json()["predictions"][0]["class"] == "Low"
+    assert inferred.json()["outputs"][0]["data"] == ["High", "Medium"]
+    assert (bad.status_code, "large" in bad.json()["error"]) == (422, True)
+    logged = [one.request_id for entry in service.log._queue for one in entry.requests]  # type: ignore[attr-defined]
+    assert sorted(logged) == sorted([predicted.json()["requestId"], "order-66"])
+    assert max(len(entry.rows) for entry in service.log._queue) == 3
+
+
+def test_many_rows_of_a_small_body_are_classified_in_a_thread(
+    make_service: Callable[..., ApiClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+    predict = Model.predict
+
+    def noting(self: Model, rows: Any) -> Any:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return predict(self, rows)
+
+    monkeypatch.setattr(Model, "predict", noting)
+    api = make_service(max_rows=10_000)
+    for rows in (SMALL_ROWS, SMALL_ROWS + 1, 7_500):
+        tensor = {"name": "rooms", "datatype": "INT8", "shape": [rows], "data": [1] * rows}
+        answer = api.post(f"{MODEL}/infer", json={"inputs": [tensor]})
+        assert answer.json()["outputs"][0]["shape"] == [rows]
+    assert threads == [True, False, False]
+
+
+def test_what_finds_the_queue_full_is_sent_away_before_it_is_read(
+    api: ApiClient, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "WAITING_REQUESTS", 0)
+    for path in ("/predict", f"{MODEL}/infer", f"{MODEL}/versions/1/infer"):
+        answer = api.post(path, content=b"nonsense")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert answer.json()["requestId"] == answer.headers["x-request-id"]
+        assert answer.json()["error"] == answer.json()["detail"]
+    sample = service.metrics.registry.get_sample_value
+    assert sample("housing_requests_rejected_total", {"reason": "queue_full"}) == 3
+    assert sample("housing_requests_total", {"route": "infer", "code": "503"}) == 2
+    assert api.get("/health").status_code == 200

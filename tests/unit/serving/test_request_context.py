@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -72,6 +73,34 @@ def test_the_callers_trace_goes_on_with_a_span_of_its_own() -> None:
     assert (version, trace, flags) == ("00", TRACE, "01")
     assert re.fullmatch(r"[0-9a-f]{16}", span)
     assert span != SPAN
+    assert "tracestate" not in headers
+
+
+def test_the_state_of_the_callers_trace_is_passed_on_with_it() -> None:
+    sent = {"traceparent": f"00-{TRACE}-{SPAN}-01", "tracestate": "rojo=00f067aa0ba902b7"}
+    assert _ask(Metrics(), "/predict", sent)[0]["tracestate"] == "rojo=00f067aa0ba902b7"
+    assert "tracestate" not in _ask(Metrics(), "/predict", {"tracestate": "rojo=1"})[0]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"), [(TimeoutError, "500"), (None, "499"), (asyncio.CancelledError, "499")]
+)
+def test_an_answer_that_is_cut_off_counts_as_such(
+    fault: type[BaseException] | None, code: str
+) -> None:
+    metrics = Metrics()
+
+    async def cut_off(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"row,", "more_body": True})
+        if fault:
+            raise fault
+
+    with suppress(Exception, asyncio.CancelledError):
+        _ask(metrics, "/predict/batch", {}, app=cut_off)
+    sample = metrics.registry.get_sample_value
+    assert sample("housing_requests_total", {"route": "batch", "code": code}) == 1
+    assert sample("housing_requests_total", {"route": "batch", "code": "200"}) is None
 
 
 def test_lines_that_are_logged_meanwhile_name_the_request_and_its_trace() -> None:

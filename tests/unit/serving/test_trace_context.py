@@ -49,3 +49,25 @@ def test_any_other_begins_a_new_trace(header: str | None) -> None:
     assert first.parent_id is None
     assert first.trace_id not in {TRACE, second.trace_id}
     assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-00", first.header)
+
+
+@pytest.mark.parametrize(
+    ("states", "passed_on"),
+    [
+        (["rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"], "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"),
+        (["a=1", "b=2"], "a=1,b=2"),
+        (["fw529a3039@dt=FfuPbm , ,b=2"], "fw529a3039@dt=FfuPbm , ,b=2"),
+        ([",".join(f"k{i}=v" for i in range(33))], ""),
+        (["Key=1"], ""),
+        (["a=1,b"], ""),
+        (["a=1=2"], ""),
+        (["a=ş"], ""),
+        (["a=" + "x" * 257], ""),
+        ([], ""),
+    ],
+)
+def test_the_state_of_a_trace_is_passed_on_when_it_is_well_formed(
+    states: list[str], passed_on: str
+) -> None:
+    assert continue_trace(f"00-{TRACE}-{SPAN}-01", states).state == passed_on
+    assert continue_trace(None, states).state == ""
