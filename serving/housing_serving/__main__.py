@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import gc
 import os
 import shutil
@@ -19,12 +18,13 @@ from housing_core import __version__, logs
 from housing_core.bundle import BundleError
 from housing_core.storage import StorageError
 from housing_core.tasks import ENVIRONMENT_VARIABLE, ServingTask, TaskError
+from housing_serving.accepting import ConnectionCounts
 from housing_serving.app import Service
 from housing_serving.loader import load_copy
 from housing_serving.metrics import share_between_workers
 from housing_serving.model import Model
 from housing_serving.request_log import add_request_fields
-from housing_serving.server import serve
+from housing_serving.server import Sharing, serve
 from housing_serving.tracing import TracingError
 from housing_serving.workers import Supervisor, listen
 
@@ -69,6 +69,7 @@ def supervise(task: ServingTask, shared: socket.socket) -> int:
     """
     folder = Path(tempfile.mkdtemp(prefix="housing-metrics-"))
     loaded: list[Model] = []
+    counts = ConnectionCounts(task.workers)
 
     def share() -> bool:
         try:
@@ -92,10 +93,13 @@ def supervise(task: ServingTask, shared: socket.socket) -> int:
             # The first worker of a pod says that it has no model yet. The others have siblings
             # that answer, and take no requests away from them before they can.
             service.loader.load_first()
-        serve(service, shared)
+        serve(service, shared, Sharing(counts, slot))
+
+    def ended(slot: int) -> None:
+        counts.leave(slot)
+        mark_process_dead(slot, path=str(folder))  # type: ignore[no-untyped-call]  # it has no types
 
     try:
-        ended = functools.partial(mark_process_dead, path=str(folder))
         return Supervisor(task.workers, work=work, share=share, ended=ended).run()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

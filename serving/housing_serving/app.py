@@ -45,7 +45,10 @@ from housing_serving.source import ModelSource
 from housing_serving.tracing import Tracing
 from housing_serving.work_queue import WorkQueue
 
+CALLS_CLOSE_SECONDS = 2.0
 LOG_CLOSE_SECONDS = 8.0
+"""At the end; with `server.DRAIN_SECONDS` and `FINISH_SECONDS` this stays below what the supervisor of
+several workers waits, and that below the 30 s that a pod has by default."""
 
 NO_TELEMETRY: TelemetryConfig = {
     "tracing": False,
@@ -159,12 +162,13 @@ class Service:
         self.feedback.start()
         yield
         self.loader.stop()
-        await asyncio.to_thread(self.queue.shutdown)
-        await asyncio.gather(
-            *(asyncio.to_thread(log.close, LOG_CLOSE_SECONDS) for log in (self.log, self.feedback))
-        )
+        await asyncio.to_thread(self.queue.shutdown, CALLS_CLOSE_SECONDS)
+        ends = [
+            asyncio.to_thread(log.close, LOG_CLOSE_SECONDS) for log in (self.log, self.feedback)
+        ]
         if self.tracing is not None:
-            await asyncio.to_thread(self.tracing.close)
+            ends.append(asyncio.to_thread(self.tracing.close))
+        await asyncio.gather(*ends)
 
 
 def create_app(service: Service) -> ASGIApp:

@@ -8,10 +8,13 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import dataclass
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from housing_serving.accepting import Acceptor, ConnectionCounts
 from housing_serving.app import Service, create_app
 from housing_serving.connections import protocol_that_counts
 
@@ -32,12 +35,45 @@ COLLECTED_OBJECTS = 5_000
 the time, and only errors and closed connections leave any."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """This worker's slot among those that accept from the same socket."""
+
+    counts: ConnectionCounts
+    slot: int
+
+
 class DrainingServer(uvicorn.Server):
     """Goes on serving for a while after SIGTERM, closing each connection behind its answer."""
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    def __init__(
+        self, config: uvicorn.Config, service: Service, sharing: Sharing | None = None
+    ) -> None:
         super().__init__(config)
         self._service = service
+        self._sharing = sharing
+        self._acceptor: Acceptor | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen as uvicorn does, or share what comes in with siblings."""
+        if self._sharing is None or sockets is None:
+            await super().startup(sockets)
+            return
+        await super().startup([])
+        (shared,) = sockets
+        make_protocol: Any = self.config.http_protocol_class
+        self._acceptor = Acceptor(
+            shared,
+            self._sharing.counts,
+            self._sharing.slot,
+            protocol=lambda: make_protocol(
+                config=self.config,
+                server_state=self.server_state,
+                app_state=self.lifespan.state,
+            ),
+            connections=lambda: len(self.server_state.connections),
+        )
+        self._acceptor.start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then stop as uvicorn does."""
@@ -45,11 +81,18 @@ class DrainingServer(uvicorn.Server):
         deadline = time.monotonic() + DRAIN_SECONDS
         while time.monotonic() < deadline and not self.force_exit:
             await asyncio.sleep(0.1)
+        if self._acceptor is not None:
+            self._acceptor.stop()
         await super().shutdown(sockets)
 
 
-def serve(service: Service, shared: socket.socket) -> None:
-    """Answer what comes in on a listening socket until SIGTERM or SIGINT, then drain."""
+def serve(service: Service, shared: socket.socket, sharing: Sharing | None = None) -> None:
+    """Answer what comes in on a listening socket until SIGTERM or SIGINT, then drain.
+
+    Args:
+        sharing: with whom the connections are shared; None for nobody.
+
+    """
     # uvicorn raises the signal again when it has ended; that is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
@@ -69,4 +112,4 @@ def serve(service: Service, shared: socket.socket) -> None:
     )
     gc.freeze()
     gc.set_threshold(COLLECTED_OBJECTS)
-    DrainingServer(config, service).run([shared])
+    DrainingServer(config, service, sharing).run([shared])

@@ -6,8 +6,8 @@ import asyncio
 import contextvars
 import functools
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, ParamSpec, TypeVar
 
 from housing_serving.metrics import Metrics
 from housing_serving.problems import queue_full, too_slow
@@ -29,6 +29,7 @@ class WorkQueue:
         self._metrics = metrics
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="predict")
         self._calls = 0
+        self._running: set[Future[Any]] = set()
 
     async def run(
         self,
@@ -67,6 +68,8 @@ class WorkQueue:
         loop = asyncio.get_running_loop()
         self._count(1)
         running = self._pool.submit(call)
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
         running.add_done_callback(lambda _: loop.call_soon_threadsafe(self._count, -1))
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -81,9 +84,15 @@ class WorkQueue:
             # circle that would wait for the garbage collector.
             del running
 
-    def shutdown(self) -> None:
-        """Wait for the calls that run."""
-        self._pool.shutdown()
+    def shutdown(self, timeout: float) -> None:
+        """Begin no more calls, and wait for those that run; nobody waits for their answers any more.
+
+        Args:
+            timeout: seconds.
+
+        """
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        wait(list(self._running), timeout)
 
     def _count(self, change: int) -> None:
         before = max(0, self._calls - THREADS)

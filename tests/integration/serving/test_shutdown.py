@@ -7,11 +7,14 @@ import json
 import socket
 import threading
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
 from housing_core.registry import Registry
+from housing_serving.workers import STOP_SECONDS
 from tests.bundles import ROWS, register_tiny_bundle
 from tests.integration.serving.conftest import MakeTask, StartServing
 from tests.integration.serving.serving_process import ServingProcess
@@ -48,8 +51,10 @@ def _logged_ids(folder: Path) -> list[str]:
     return [name for file in files for name in file.column("request_id").to_pylist()]
 
 
-def _start(registry: Registry, make_task: MakeTask, start: StartServing) -> ServingProcess:
-    task = make_task("1")
+def _start(
+    registry: Registry, make_task: MakeTask, start: StartServing, **changes: Any
+) -> ServingProcess:
+    task = make_task("1", **changes)
     register_tiny_bundle(registry, task.model_name)
     serving = start(task)
     serving.wait_for("1", "Production")
@@ -99,6 +104,45 @@ def test_a_request_that_is_still_being_sent_is_answered(
     assert answer.startswith(b"HTTP/1.1 200 OK")
     assert b"connection: close" in answer
     assert serving.stop() == 0
+
+
+def test_several_workers_end_in_time_and_lose_nothing_whatever_clients_hold_open(
+    registry: Registry, make_task: MakeTask, start: StartServing, tmp_path: Path
+) -> None:
+    serving = _start(registry, make_task, start, workers=2)
+    serving.wait_until(lambda: serving.metric("housing_workers") == 2, 60)
+    clients = [_Client(serving.port) for _ in range(8)]
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
+    with ExitStack() as stack:
+        for _ in range(8):  # for both workers
+            stuck = socket.create_connection(("127.0.0.1", serving.port), timeout=30)
+            stack.enter_context(stuck).sendall(head)
+        for client in clients:
+            client.start()
+        serving.wait_until(lambda: sum(len(client.request_ids) for client in clients) > 50, 30)
+        large = json.dumps(ROWS * (serving.task.max_rows // len(ROWS))).encode()
+        busy = [threading.Thread(target=_post, args=(serving.port, large)) for _ in range(12)]
+        for thread in busy:
+            thread.start()
+        begun = time.monotonic()
+        assert serving.stop() == 0
+        took = time.monotonic() - begun
+        for thread in [*clients, *busy]:
+            thread.join(30)
+    assert took < STOP_SECONDS
+    assert "had to be killed" not in serving.log_file.read_text()
+    assert [client.error for client in clients] == [None] * 8
+    answered = {name for client in clients for name in client.request_ids}
+    assert answered <= set(_logged_ids(tmp_path / "log"))
+
+
+def _post(port: int, body: bytes) -> None:
+    """Send one request, answered or not."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    with suppress(OSError, http.client.HTTPException):
+        connection.request("POST", "/predict", body, HEADERS)
+        connection.getresponse().read()
+    connection.close()
 
 
 def test_a_place_for_the_log_that_is_away_costs_no_prediction(

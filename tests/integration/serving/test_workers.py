@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import re
 import signal
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
+import psutil
 import pyarrow.parquet as pq
 
 from housing_core.registry import Registry
@@ -15,6 +20,8 @@ from tests.bundles import ROWS, register_tiny_bundle
 from tests.integration.serving.conftest import MakeTask, StartServing
 
 REQUESTS = 60
+CONNECTIONS = 32
+JSON = {"Content-Type": "application/json"}
 
 
 def _workers(supervisor: int) -> set[int]:
@@ -58,3 +65,62 @@ def _ask(url: str) -> str:
     assert answer.status_code == 200
     request_id: str = answer.json()["requestId"]
     return request_id
+
+
+def test_connections_that_are_opened_at_once_are_shared_and_all_answered(
+    registry: Registry, make_task: MakeTask, start: StartServing
+) -> None:
+    task = make_task("1", workers=2)
+    register_tiny_bundle(registry, task.model_name)
+    serving = start(task)
+    serving.wait_for("1", "Production")
+    serving.wait_until(lambda: serving.metric("housing_workers") == 2, 60)
+    serving.client.close()
+    for _ in range(5):
+        with ExitStack() as stack:
+            clients = [_Connection(serving.port) for _ in range(CONNECTIONS)]
+            for client in clients:
+                stack.callback(client.close)
+            for client in clients:
+                client.request("POST", "/predict", json.dumps(ROWS[0]), JSON)
+            assert [client.getresponse().status for client in clients] == [200] * CONNECTIONS
+            shares = [_open_connections(pid) for pid in _workers(serving.process.pid)]
+        assert sum(shares) >= CONNECTIONS
+        assert min(shares) >= CONNECTIONS / 4
+    assert serving.stop() == 0
+
+
+def _open_connections(pid: int) -> int:
+    found = psutil.Process(pid).net_connections("tcp")
+    return sum(connection.status == psutil.CONN_ESTABLISHED for connection in found)
+
+
+class _Connection(http.client.HTTPConnection):
+    """One that does not wait until it is accepted."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__("127.0.0.1", port, timeout=30)
+        self.connect()
+
+
+def test_between_a_workers_death_and_its_replacement_its_sibling_answers_every_new_connection(
+    registry: Registry, make_task: MakeTask, start: StartServing
+) -> None:
+    task = make_task("1", workers=2)
+    register_tiny_bundle(registry, task.model_name)
+    serving = start(task)
+    serving.wait_for("1", "Production")
+    serving.wait_until(lambda: serving.metric("housing_workers") == 2, 60)
+    first = _workers(serving.process.pid)
+    victim = max(first)
+    os.kill(victim, signal.SIGKILL)
+    while psutil.pid_exists(victim) and psutil.Process(victim).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.001)
+    alone = 0
+    while not _workers(serving.process.pid) - first:
+        _ask(serving.url)
+        alone += 1
+    assert alone > 0
+    while serving.metric("housing_workers") != 2:
+        _ask(serving.url)
+    assert serving.stop() == 0

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from housing_serving import work_queue
+from housing_serving import app, server, work_queue, workers
 from housing_serving.metrics import Metrics
 from housing_serving.problems import Problem
 from housing_serving.work_queue import THREADS, WAITING_CALLS, WorkQueue
@@ -41,7 +41,7 @@ def test_beyond_its_bound_calls_are_refused_until_there_is_room_and_parts_of_ans
         assert await part == 7
         assert await queue.run(int, "3") == 3
         assert sample("housing_requests_queued") == 0
-        queue.shutdown()
+        queue.shutdown(5)
 
     asyncio.run(scenario())
     assert _rejected(metrics, "queue_full") == 1
@@ -62,7 +62,7 @@ def test_a_call_that_takes_too_long_is_given_up_but_keeps_its_place(
         with pytest.raises(Problem, match="too many requests wait"):
             await queue.run(int)
         go.set()
-        queue.shutdown()
+        queue.shutdown(5)
 
     asyncio.run(scenario())
     assert _rejected(metrics, "timeout") == THREADS
@@ -73,7 +73,7 @@ def test_an_error_of_the_call_is_passed_on() -> None:
         queue = WorkQueue(Metrics())
         with pytest.raises(ValueError, match="nonsense"):
             await queue.run(int, "nonsense")
-        queue.shutdown()
+        queue.shutdown(5)
 
     asyncio.run(scenario())
 
@@ -90,7 +90,7 @@ def test_what_a_call_that_fails_was_given_is_let_go_without_the_garbage_collecto
         held = weakref.ref(body)
         with suppress(ValueError):
             await queue.run(fail, body)
-        queue.shutdown()
+        queue.shutdown(5)
         return held
 
     gc.disable()
@@ -102,3 +102,36 @@ def test_what_a_call_that_fails_was_given_is_let_go_without_the_garbage_collecto
         assert held() is None
     finally:
         gc.enable()
+
+
+def test_the_end_waits_for_what_runs_but_not_for_ever_and_begins_nothing_new() -> None:
+    begun = []
+
+    async def scenario() -> float:
+        queue, go = WorkQueue(Metrics()), threading.Event()
+
+        def call() -> None:
+            begun.append(None)
+            go.wait(30)
+
+        calls = [asyncio.create_task(queue.run(call)) for _ in range(THREADS + 3)]
+        while len(begun) < THREADS:
+            await asyncio.sleep(0.01)
+        start = time.monotonic()
+        await asyncio.to_thread(queue.shutdown, 0.2)
+        took = time.monotonic() - start
+        go.set()
+        await asyncio.gather(*calls, return_exceptions=True)
+        return took
+
+    assert 0.2 <= asyncio.run(scenario()) < 5
+    assert len(begun) == THREADS
+
+
+def test_all_parts_of_the_end_fit_into_what_the_supervisor_and_a_pod_wait() -> None:
+    parts = (
+        *(server.DRAIN_SECONDS, server.FINISH_SECONDS),
+        *(app.CALLS_CLOSE_SECONDS, app.LOG_CLOSE_SECONDS),
+    )
+    assert sum(parts) <= workers.STOP_SECONDS - 1
+    assert workers.STOP_SECONDS <= 30 - 2
