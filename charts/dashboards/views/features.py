@@ -113,8 +113,8 @@ def features() -> dict[str, Any]:
         ),
         bars(
             "Cardinality ratio, over its threshold",
-            "Categories of window and training together, over training's, over the spec's threshold "
-            "of that.",
+            "Categories of window and training together over training's, at equal sample size; that "
+            "over the spec's threshold.",
             (f"{score('cardinality_ratio')} / {beside} {threshold('cardinality_ratio')}", feature),
             steps=COUNTS_ABOVE_1,
         ),
