@@ -109,7 +109,7 @@ bench-claims: setup ## The seed's claims, each with and without; writes docs/res
 	@$(BIN)/python -m tests.bench.claims
 
 .PHONY: bench-serving
-bench-serving: setup wrk ## Compare serving with its peers; writes docs/results/serving.md, in about 25 minutes.
+bench-serving: setup wrk ## Compare serving with its peers; writes docs/results/serving.md, in about 40 minutes.
 	@$(BIN)/python -m tests.bench.serving --output docs/results/serving.md
 
 .PHONY: bench-serving-quick

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
+import selectors
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +26,6 @@ class Window:
     Attributes:
         p50, p99: milliseconds.
         errors: answers that were not 2xx, and connections that failed.
-        others: share of one core that neither the server nor wrk used, but somebody did.
         cpu: microseconds of the server for a request.
 
     """
@@ -32,7 +34,6 @@ class Window:
     p50: float
     p99: float
     errors: int
-    others: float
     cpu: float
 
 
@@ -66,11 +67,32 @@ def write_script(path: Path, target: str, bodies: Sequence[bytes]) -> Path:
     return path
 
 
+def take_the_last_core() -> None:
+    """Keep this process and what it starts, wrk among them, off the server's core."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+class Watch:
+    """Looks at what others take of the machine than this process and those that it has started."""
+
+    def __init__(self) -> None:
+        """Begin to look."""
+        self._machine, self._own, self._begun = (
+            machine_seconds(),
+            tree_seconds(os.getpid()),
+            time.monotonic(),
+        )
+
+    def others(self) -> float:
+        """Their share of one core, since the beginning."""
+        theirs = machine_seconds() - self._machine - (tree_seconds(os.getpid()) - self._own)
+        return max(0.0, theirs) / (time.monotonic() - self._begun)
+
+
 def drive(target: Target, connections: int, seconds: float) -> Window:
-    """Send with wrk, on the last core, for some seconds."""
-    core = str((os.cpu_count() or 1) - 1)
+    """Send with wrk for some seconds."""
     command = [
-        *("taskset", "-c", core, wrk(), "-t1", f"-c{connections}", f"-d{seconds:g}s"),
+        *(wrk(), "-t1", f"-c{connections}", f"-d{seconds:g}s"),
         *(
             "--latency",
             "--timeout",
@@ -80,14 +102,9 @@ def drive(target: Target, connections: int, seconds: float) -> Window:
             f"http://127.0.0.1:{target.port}",
         ),
     ]
-    machine, server, begun = machine_seconds(), tree_seconds(target.pid), time.monotonic()
-    before = os.times()
+    before = tree_seconds(target.pid)
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    after, took = os.times(), time.monotonic() - begun
-    used = tree_seconds(target.pid) - server
-    generator = after.children_user + after.children_system
-    generator -= before.children_user + before.children_system
-    others = max(0.0, machine_seconds() - machine - used - generator) / took
+    used = tree_seconds(target.pid) - before
     requests = int(_find(r"(\d+) requests in", text))
     failed = sum(map(int, re.findall(r"(?:connect|read|write|timeout) (\d+)", text)))
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
@@ -96,7 +113,6 @@ def drive(target: Target, connections: int, seconds: float) -> Window:
         p50=_milliseconds(_find(r"^ +50% +(\S+)", text)),
         p99=_milliseconds(_find(r"^ +99% +(\S+)", text)),
         errors=failed + (int(bad.group(1)) if bad else 0),
-        others=others,
         cpu=1e6 * used / max(requests, 1),
     )
 
@@ -121,6 +137,34 @@ def ask_in_turn(port: int, target: str, bodies: Sequence[bytes], seconds: float)
             connection.sendall(requests[len(took) % len(requests)])
             _read_answer(connection)
             took.append(1e3 * (time.perf_counter() - begun))
+    return took
+
+
+def ask_at_once(
+    port: int, target: str, bodies: Sequence[bytes], seconds: float, connections: int
+) -> list[float]:
+    """Milliseconds of each request on several connections, each of which waits for its answer."""
+    requests = itertools.cycle([request(target, body) for body in bodies])
+    took: list[float] = []
+    with selectors.DefaultSelector() as waiting, ExitStack() as opened:
+        for _ in range(connections):
+            connection = opened.enter_context(socket.create_connection(("127.0.0.1", port), 60))
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sent = (connection, time.perf_counter())
+            waiting.register(connection, selectors.EVENT_READ, sent)
+            connection.sendall(next(requests))
+        deadline = time.perf_counter() + seconds
+        while waiting.get_map():
+            for key, _ in waiting.select():
+                connection, begun = key.data
+                _read_answer(connection)
+                now = time.perf_counter()
+                took.append(1e3 * (now - begun))
+                if now < deadline:
+                    waiting.modify(connection, selectors.EVENT_READ, (connection, now))
+                    connection.sendall(next(requests))
+                else:
+                    waiting.unregister(connection)
     return took
 
 
@@ -169,14 +213,14 @@ def tree(pid: int) -> list[int]:
 
 
 def tree_seconds(pid: int) -> float:
-    """Processor time of a process and all below it."""
+    """Processor time of a process and all below it, those that have ended among them."""
     total = 0
     for one in tree(pid):
         try:
             fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        total += int(fields[11]) + int(fields[12])
+        total += sum(map(int, fields[11:15]))
     return total / TICKS
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from tests.bench.serving import load
 from tests.bench.serving.prepare import prepare
-from tests.bench.serving.servers import Row, Server, variables
+from tests.bench.serving.servers import OURS, Row, Server, servers, variables
 from tests.processes import end_group
 
 START_SECONDS = 120.0
@@ -44,11 +44,11 @@ def body_of(server: Server, rows: Sequence[Row]) -> bytes:
 
 @contextmanager
 def running(server: Server, prepared: Path, own: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The server on the first core, ended with all its processes."""
+    """The server on its cores, ended with all its processes."""
     python = server.python()
     with (own / "output.log").open("wb") as log:
         process = subprocess.Popen(
-            ["taskset", "-c", "0", python, *server.command],
+            ["taskset", "-c", server.cores, python, *server.command],
             env=variables(server, prepared, own),
             cwd=own,
             stdin=subprocess.DEVNULL,
@@ -60,6 +60,21 @@ def running(server: Server, prepared: Path, own: Path) -> Iterator[subprocess.Po
         yield process
     finally:
         end_group(process, STOP_SECONDS)
+
+
+def without_a_server(prepared: Prepared) -> dict[str, list[float]]:
+    """Rows at once → microseconds of encoding and of inference for a row, on the server's core."""
+    server = servers(prepared.folder, Path(), 0)[OURS]
+    program = ("taskset", "-c", server.cores, server.python(), "-m", "apps.in_process")
+    done = subprocess.run(
+        [*program, prepared.folder / "same-forest", prepared.folder / "rows.json"],
+        env=variables(server, prepared.folder, prepared.folder),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    found: dict[str, list[float]] = json.loads(done.stdout)
+    return found
 
 
 def first_answer(

@@ -32,6 +32,7 @@ class Server:
         body: rows → the JSON value of a request.
         shares: the JSON value of an answer → probabilities, (rows, classes); None for a constant.
         setup: writes what it needs into its own folder, given the folder of `prepare`.
+        cores: that it may use.
 
     """
 
@@ -43,6 +44,7 @@ class Server:
     shares: Callable[[Any], Any] | None
     environment: dict[str, str] = field(default_factory=dict)
     setup: Callable[[Path, Path], None] = lambda prepared, own: None
+    cores: str = "0"
 
     def python(self) -> Path:
         """Its Python; the environment is installed when it is not there yet."""
@@ -53,6 +55,9 @@ class Server:
 
 PEERS = HERE / "peers"
 OURS = "housing-operator"
+WITHOUT_LOG = "housing-operator, no prediction log"
+TWO_WORKERS = "housing-operator, 2 workers on both cores"
+OUR_OWN = (OURS, WITHOUT_LOG, TWO_WORKERS)
 LIMIT = "empty FastAPI route"
 MLFLOW = "mlflow models serve"
 CLASSES = ("Low", "Medium", "High")
@@ -107,7 +112,7 @@ def _set_up_ours(prepared: Path, own: Path) -> None:
     cache = ModelCache(own / "cache", "bench.istanbul")
     with cache.incoming() as incoming:
         bundle = incoming / "bundle"
-        shutil.copytree(prepared / "bundle", bundle)
+        shutil.copytree(prepared / "same-forest", bundle)
         rows = len(json.loads((bundle / "golden.json").read_text("utf-8")))
         cache.keep(bundle, "1", rows)
     (own / "policy.json").write_text('{"confirmed_version": "1", "rejected_versions": []}')
@@ -178,10 +183,10 @@ def servers(prepared: Path, own: Path, port: int) -> dict[str, Server]:
         *("--port", str(port)),
     )
 
-    def ours(workers: int) -> dict[str, Any]:
+    def ours(workers: int = 1, program: str = "housing_serving") -> dict[str, Any]:
         return {
             "requirements": ROOT / "serving" / "requirements.txt",
-            "command": ("-m", "housing_serving", "--host", "127.0.0.1", "--port", str(port)),
+            "command": ("-m", program, "--host", "127.0.0.1", "--port", str(port)),
             "path": "/predict",
             "body": _one_or_many,
             "shares": _ours,
@@ -219,7 +224,9 @@ def servers(prepared: Path, own: Path, port: int) -> dict[str, Server]:
         }
 
     described = {
-        OURS: ours(1),
+        OURS: ours(),
+        WITHOUT_LOG: ours(program="apps.without_log"),
+        TWO_WORKERS: ours(workers=2) | {"cores": "0,1"},
         LIMIT: {
             "requirements": PEERS / "sklearn.txt",
             "command": (*uvicorn, "apps.empty_route:app"),
@@ -252,6 +259,8 @@ def servers(prepared: Path, own: Path, port: int) -> dict[str, Server]:
             "body": _records(columns),
             "shares": lambda answer: answer["predictions"],
             "setup": _set_up_mlflow,
+            # `mlflow models serve` starts uvicorn without an option for its access log.
+            "environment": {"UVICORN_ACCESS_LOG": "false"},
         },
         "MLServer": mlserver_peer(False),
         "MLServer, adaptive batching": mlserver_peer(True),

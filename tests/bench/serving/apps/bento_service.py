@@ -13,7 +13,12 @@ from apps.schema import COLUMNS, FOLDER
 BATCHING = os.environ.get("BENCH_BATCHING") == "1"
 
 
-@bentoml.service(workers=1, traffic={"timeout": 60}, metrics={"enabled": False})
+@bentoml.service(
+    workers=1,
+    traffic={"timeout": 60},
+    metrics={"enabled": False},
+    logging={"access": {"enabled": False}},
+)
 class Housing:
     """One endpoint."""
 
