@@ -393,15 +393,16 @@ class Comparison(_Part):
         if self.left_out:
             return (
                 f"{champion} has macro F1 {self.champion_macro_f1:.3f} against "
-                f"{self.challenger_macro_f1:.3f} on {self.rows} rows{self._distance()}; it learned "
+                f"{self.challenger_macro_f1:.3f} on {self.rows} rows{self.distance()}; it learned "
                 f"from {of}"
             )
         return (
             f"{champion} has macro F1 {self.champion_macro_f1:.3f} on the same rows"
-            f"{self._distance()}"
+            f"{self.distance()}"
         )
 
-    def _distance(self) -> str:
+    def distance(self) -> str:
+        """How far ahead this one is, with its interval, to follow other words; nothing when unknown."""
         if self.ahead is None or self.ahead_interval is None:
             return ""
         low, high = self.ahead_interval.low, self.ahead_interval.high

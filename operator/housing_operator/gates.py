@@ -74,7 +74,7 @@ def _against_champion(gates: Gates, summary: Summary, production: str) -> Gate:
         "maxMacroF1Drop",
         drop <= gates.max_macro_f1_drop,
         f"macro F1 {challenger:.4f} against {champion:.4f} "
-        f"of version {production} on the same {comparison.rows} rows, "
+        f"of version {production} on the same {comparison.rows} rows{comparison.distance()}, "
         f"a drop of at most {gates.max_macro_f1_drop:g} is allowed",
     )
 

@@ -161,6 +161,11 @@ def test_a_winner_that_was_behind_says_so_and_why_the_other_lost() -> None:
     [
         ({}, "version 1 in production has macro F1 0.700 on the same rows"),
         (
+            {"ahead": 0.1, "ahead_interval": Interval(low=-0.012, high=0.2)},
+            "version 1 in production has macro F1 0.700 on the same rows, +0.1000 from it to this "
+            "one (95 % interval -0.0120 to 0.2000)",
+        ),
+        (
             {"left_out": 3},
             "version 1 in production has macro F1 0.700 against 0.800 on 2 rows; it learned from 3 "
             "of the 5 rows of this holdout",

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from housing_core.api.spec import Gates
+from housing_core.bundle import Interval
 from housing_core.tasks import ServingHealth
 from housing_operator.actions import MoveAlias, RejectVersion
 from housing_operator.gates import (
@@ -68,6 +69,13 @@ def second_version(world: World, macro_f1: float = 0.78, **compared: float) -> W
 )
 def test_offline_gates(facts, production, passed):
     assert [gate.passed for gate in offline_gates(Gates(), facts, production)] == passed
+
+
+def test_the_comparison_says_how_far_chance_could_be_its_reason():
+    within = Interval(low=-0.013, high=0.033)
+    compared = comparison("1").model_copy(update={"ahead": 0.01, "ahead_interval": within})
+    _, gate, *_ = offline_gates(Gates(), VersionFacts(summary(0.77, compared)), "1")
+    assert "+0.0100 from it to this one (95 % interval -0.0130 to 0.0330)" in gate.message
 
 
 def test_a_version_that_cannot_be_compared_says_why():
