@@ -108,9 +108,11 @@ def _track(draft: Draft, track: str, pinned: TrackStatus, state: TrackState) -> 
     if version is not None and version.run_id:
         changes["run_id"] = version.run_id
     if facts is not None and facts.summary is not None:
-        scores = facts.summary.scores
+        scores, within = facts.summary.scores, facts.summary.intervals
         changes |= {
             "macro_f1": round(scores.macro_f1, 4),
+            "macro_f1_lower": round(within.macro_f1.low, 4) if within else None,
+            "macro_f1_upper": round(within.macro_f1.high, 4) if within else None,
             "accuracy": round(scores.accuracy, 4),
             "roc_auc": round(scores.roc_auc, 4) if scores.roc_auc is not None else None,
         }

@@ -52,6 +52,10 @@ class TrackStatus(StatusType):
         "Staging or LocalCopy; the furthest one where pods differ.",
     )
     macro_f1: float | None = Field(default=None, description="Macro F1 on the holdout.")
+    macro_f1_lower: float | None = Field(
+        default=None, description="Lower end of the 95 % interval of macroF1."
+    )
+    macro_f1_upper: float | None = Field(default=None, description="Upper end of it.")
     accuracy: float | None = Field(default=None, description="Accuracy on the holdout.")
     roc_auc: float | None = Field(
         default=None, description="One-versus-rest macro ROC-AUC on the holdout."

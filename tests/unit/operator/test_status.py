@@ -172,4 +172,5 @@ def test_tracks_carry_scores_and_where_they_answer():
     production = world.status["production"]
     assert production["url"] == "http://m-production.ns.svc:8080"
     assert production["macroF1"] == 0.77
+    assert (production["macroF1Lower"], production["macroF1Upper"]) == (0.74, 0.8)
     assert production["readyReplicas"] == 1
