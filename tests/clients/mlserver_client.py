@@ -1,7 +1,10 @@
 """MLServer's codecs and types, used as its documentation does; prints what it got as JSON."""
 
 import json
+import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -43,6 +46,26 @@ shares = NumpyCodec.decode_output(single.outputs[3]).tolist()
 metadata = MetadataModelResponse.model_validate_json(
     requests.get(f"{URL}/v2/models/{MODEL}", timeout=30).content
 )
+
+
+def infer_file(batch_size: int) -> list[str]:
+    """Labels that `mlserver infer`, which is built on Triton's client, writes for a file of requests."""
+    with tempfile.TemporaryDirectory() as folder:
+        asked, answered = Path(folder, "requests.jsonl"), Path(folder, "responses.jsonl")
+        numbered = [one.model_copy(update={"id": f"order-{number}"}) for number in range(5)]
+        lines = [request.model_dump_json(exclude_none=True) for request in numbered]
+        asked.write_text("\n".join(lines), encoding="utf-8")
+        command = [
+            *(Path(sys.executable).with_name("mlserver"), "infer"),
+            *("-u", URL.removeprefix("http://"), "-m", MODEL, "-s", str(batch_size)),
+            *("-i", asked, "-o", answered),
+        ]
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        lines = answered.read_text(encoding="utf-8").splitlines()
+    responses = [InferenceResponse.model_validate_json(line) for line in lines]
+    return [label for one in responses for label in StringCodec.decode_output(one.outputs[0])]
+
+
 print(
     json.dumps(
         {
@@ -51,6 +74,7 @@ print(
             "id": single.id,
             "labels": labels,
             "high": shares,
+            "file": [infer_file(batch_size) for batch_size in (1, 3)],
             "inputs": [tensor.name for tensor in metadata.inputs],
         }
     )

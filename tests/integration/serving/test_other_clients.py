@@ -38,5 +38,6 @@ def test_the_clients_of_kserve_and_mlserver_work_untouched(
     assert (mlserver["version"], mlserver["id"]) == ("1", "order-66")
     assert mlserver["labels"] == ["High"]
     assert mlserver["high"] == pytest.approx([0.9])
+    assert mlserver["file"] == [["High"] * 5] * 2
     assert mlserver["inputs"] == ["area", "rooms", "ilçe"]
     assert serving.stop() == 0
