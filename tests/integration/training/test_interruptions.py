@@ -52,6 +52,7 @@ def test_a_killed_training_resumes_and_makes_the_same_forest(
     )
 
 
+@pytest.mark.timeout(1800)  # seven programs, one after the other
 def test_attempts_that_are_killed_in_every_stage_make_the_same_forest(
     first: Ended, istanbul: Path, mlflow_server: MlflowServer, registry: Registry, tmp_path: Path
 ) -> None:
@@ -59,7 +60,7 @@ def test_attempts_that_are_killed_in_every_stage_make_the_same_forest(
     moments = ("read begins", "encode begins", "select begins", "12 of 20 trees")
     for attempt, moment in enumerate((*moments, "evaluate begins", "register begins"), start=1):
         killed = Program({**given, "attempt": attempt}, mlflow_server.url, tmp_path / str(attempt))
-        killed.wait_for(moment)
+        killed.wait_for(moment, seconds=300)
         killed.kill()
         ended = killed.end()
         assert ended.outcome is None
