@@ -138,7 +138,7 @@ def test_a_training_without_enough_memory_goes_on_from_its_checkpoints_once_it_h
             "training": {
                 "recipe": "seed",
                 "forest": {"trees": 250},
-                "resources": {"limits": {"memory": "750Mi"}},
+                "resources": {"requests": {"memory": "750Mi"}, "limits": {"memory": "750Mi"}},
             }
         },
     )
