@@ -66,6 +66,7 @@ def production_pod(story: Story) -> str:
         pod["metadata"]["name"]
         for pod in pods(story, "serving")
         if pod["metadata"]["labels"]["housing-operator.dev/track"] == "production"
+        and "deletionTimestamp" not in pod["metadata"]
     ]
     return str(pod)
 
