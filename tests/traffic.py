@@ -20,7 +20,7 @@ from housing_monitoring.performance import Labelled
 from housing_monitoring.profile import Profile
 from housing_monitoring.report import judge
 from tests.listings import CLASSES, Listings, rules_of
-from tests.windows import Column, window_of
+from tests.windows import Column, numbers, window_of
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 TASK = MonitoringTask(
@@ -60,7 +60,7 @@ class Traffic:
         numeric = rules_of(listings).numbers
         for name, column in listings.frame.items():
             if name in numeric:
-                self.columns[str(name)] = NumericColumn(column.to_numpy(dtype=float))
+                self.columns[str(name)] = numbers(column.to_numpy(dtype=float))
             else:
                 texts = column.where(column.isna(), column.astype(str).str.split().str.join(" "))
                 codes, categories = pd.factorize(texts)
@@ -89,7 +89,7 @@ class Traffic:
 
 def _rows(column: Column, chosen: NDArray[np.int64]) -> Column:
     if isinstance(column, NumericColumn):
-        return NumericColumn(column.values[chosen])
+        return numbers(column.values[chosen])
     kept, codes = np.unique(column.codes[chosen], return_inverse=True)
     absent = int(kept[0] == -1)
     return CategoricalColumn(tuple(column.categories[i] for i in kept[absent:]), codes - absent)

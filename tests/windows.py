@@ -17,9 +17,14 @@ from housing_monitoring.window import Window
 Column = NumericColumn | CategoricalColumn
 
 
+def numbers(values: np.ndarray) -> NumericColumn:
+    """A column of these rows, NaN where missing."""
+    return NumericColumn(values, np.arange(len(values)))
+
+
 def tally(profile: FeatureProfile, column: Column) -> Tally:
     """What is kept of a column whose rows came in this order."""
-    rows = len(column.values if isinstance(column, NumericColumn) else column.codes)
+    rows = len(column.codes)
     found = tally_of(profile, rows)
     if isinstance(found, NumberTally):
         assert isinstance(column, NumericColumn)

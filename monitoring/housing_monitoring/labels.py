@@ -8,23 +8,26 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
-import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from housing_core import prediction_log as log
-from housing_core import storage
+from housing_monitoring.columns import encoded
 from housing_monitoring.identity import identities
+from housing_monitoring.judged_rows import TRACK
 from housing_monitoring.log_files import (
-    FEEDBACK,
     PREDICTIONS,
     READERS,
+    LogFile,
     NotOfTheLogError,
     list_hours,
+    microseconds,
+    microseconds_of,
     read_columns,
 )
 from housing_monitoring.performance import Labelled
 from housing_monitoring.profile import Profile
-from housing_monitoring.window import CLOCK_DISAGREEMENT, TRACK
+from housing_monitoring.window import CLOCK_DISAGREEMENT
 
 MOST_LABELS = 1_000_000
 """The newest labels that are joined: more would say no more of the accuracy."""
@@ -34,13 +37,7 @@ MOST_PREDICTIONS = 50_000_000
 
 UNKNOWN = "for no prediction in the evaluation window"
 
-_ANSWERS = {
-    name: PREDICTIONS[name]
-    for name in (
-        *(log.REQUEST_ID, log.ROW, log.TIME),
-        *(log.MODEL_VERSION, log.TRACK, log.PREDICTED_CLASS),
-    )
-}
+_ANSWERS = pa.schema([field for field in PREDICTIONS if field.name != log.PROBABILITIES])
 
 
 @dataclass(slots=True)
@@ -112,15 +109,15 @@ def _read_labels(
     for files in reversed(
         list(list_hours(uri, "feedback", model, start, now + CLOCK_DISAGREEMENT))
     ):
-        for rows in _rows_of(files, FEEDBACK, unread):
-            later = rows[log.TIME] > now
+        for rows in _rows_of(files, log.feedback_schema(), unread):
+            times, prices = microseconds(rows), rows[log.PRICE].to_numpy()
+            later = times > microseconds_of(now)
             skipped["later than now"] += int(later.sum())
-            priced = rows[log.PRICE].is_finite() & (rows[log.PRICE] > 0)
+            priced = np.isfinite(prices) & (prices > 0)
             skipped["with no price above zero"] += int((~later & ~priced).sum())
-            good = rows.filter(~later & priced & (rows[log.TIME] >= start))
-            times, prices = good[log.TIME].to_physical().to_numpy(), good[log.PRICE].to_numpy()
-            kept.append((identities(good), times, prices))
-            count += len(good)
+            good = ~later & priced & (times >= microseconds_of(start))
+            kept.append((identities(rows.filter(pa.array(good))), times[good], prices[good]))
+            count += int(good.sum())
         if count >= MOST_LABELS:
             messages.append(f"the newest {count:,} labels were read; older ones were not")
             break
@@ -156,14 +153,14 @@ class _Search:
     times: list[NDArray[np.int64]] = field(default_factory=list)
     predicted: list[NDArray[np.int64]] = field(default_factory=list)
 
-    def look_in(self, files: list[storage.DataFile]) -> int:
+    def look_in(self, files: list[LogFile]) -> int:
         """Look through some files; returns how many predictions they hold."""
         tables = _rows_of(files, _ANSWERS, self.unread)
         for rows in tables:
             self._match(rows)
         return sum(len(rows) for rows in tables)
 
-    def _match(self, rows: pl.DataFrame) -> None:
+    def _match(self, rows: pa.Table) -> None:
         wanted, skipped = self.labels.identities, self.labels.skipped
         numbers = identities(rows)
         positions = np.searchsorted(wanted, numbers)
@@ -173,30 +170,33 @@ class _Search:
         _, first = np.unique(positions[where], return_index=True)
         where = where[first]
         self.left[positions[where]] = False
-        matched = rows[where]
-        asked = (matched[log.MODEL_VERSION] == self.version) & (matched[log.TRACK] == TRACK)
+        matched = rows.take(where)
+        of_version = _is(matched[log.MODEL_VERSION], self.version)
+        asked = of_version & _is(matched[log.TRACK], TRACK)
         skipped["for predictions of another version or track"] += int((~asked).sum())
-        predicted = matched[log.PREDICTED_CLASS].replace_strict(
-            {name: number for number, name in enumerate(self.classes)},
-            default=-1,
-            return_dtype=pl.Int64,
-        )
+        names, codes = encoded(matched[log.PREDICTED_CLASS])
+        numbers_of = {name: number for number, name in enumerate(self.classes)}
+        predicted = np.array([numbers_of.get(n, -1) for n in names.to_pylist()], np.int64)[codes]
         known = asked & (predicted >= 0)
         skipped["for predictions of a class that the version does not have"] += int(
             (asked & ~known).sum()
         )
-        mask = known.to_numpy()
-        self.positions.append(positions[where][mask])
-        self.times.append(matched[log.TIME].to_physical().to_numpy()[mask])
-        self.predicted.append(predicted.to_numpy()[mask])
+        self.positions.append(positions[where][known])
+        self.times.append(microseconds(matched)[known])
+        self.predicted.append(predicted[known])
 
 
-def _rows_of(
-    files: list[storage.DataFile], columns: dict[str, pl.DataType], unread: dict[str, str]
-) -> list[pl.DataFrame]:
+def _is(texts: pa.ChunkedArray, wanted: str) -> NDArray[np.bool_]:
+    """(rows,) whether the text is this one."""
+    names, codes = encoded(texts)
+    same: NDArray[np.bool_] = np.array([name == wanted for name in names.to_pylist()], np.bool_)
+    return same[codes]
+
+
+def _rows_of(files: list[LogFile], columns: pa.Schema, unread: dict[str, str]) -> list[pa.Table]:
     """Rows of the files that can be read; the others go into `unread`, with the reason."""
 
-    def rows(file: storage.DataFile) -> list[pl.DataFrame] | str:
+    def rows(file: LogFile) -> list[pa.Table] | str:
         try:
             return [found for _, found in read_columns(file, columns)]
         except NotOfTheLogError as error:

@@ -1,62 +1,89 @@
-"""The files of the prediction log, read lazily by Polars: only the columns that are asked for."""
+"""The files of the prediction log, read by pyarrow: only the columns that are asked for."""
 
 from __future__ import annotations
 
-import io
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import PurePosixPath
+from typing import TypeVar
 
-import polars as pl
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from housing_core import prediction_log as log
 from housing_core import storage
-from housing_monitoring.compaction import current_files
+from housing_monitoring.compaction import SMALL_BYTES, current_files, open_source
 
 SUFFIX = ".parquet"
 
 READERS = 8
 """Folders that are listed and files that are read at a time: the log of a busy hour is many small ones."""
 
-CHUNK_ROWS = 250_000
-"""Rows of which the features are in memory at a time."""
-
-WHOLE_FILE_BYTES = 16 * 1024**2
-"""Rows of a larger file are read in stretches."""
+CHUNK_ROWS = 100_000
+"""Rows that are in memory at a time; more where the writer of a file made larger row groups."""
 
 _MANY_HOURS = 48
 """Of more hours than these it is asked first which are there: most have no feedback."""
 
-_TEXT = pl.String()
-_IDENTITY = {log.REQUEST_ID: _TEXT, log.ROW: pl.Int32(), log.TIME: pl.Datetime("us", "UTC")}
-PREDICTIONS = {
-    **_IDENTITY,
-    log.MODEL_VERSION: _TEXT,
-    log.TRACK: _TEXT,
-    log.PREDICTED_CLASS: _TEXT,
-    log.PROBABILITIES: pl.List(pl.Float32()),
-}
-FEEDBACK = {**_IDENTITY, log.PRICE: pl.Float64()}
-"""Columns of the log's files that monitoring reads beside the features."""
+PREDICTIONS = pa.schema([f for f in log.predictions_schema([]) if f.name != log.FEATURES])
+"""Columns of predictions that monitoring reads beside the features."""
 
-_ANY_STRUCT = pl.ScanCastOptions(
-    missing_struct_fields="insert", extra_struct_fields="ignore", categorical_to_string="allow"
-)
+_REPEATING = (log.MODEL_VERSION, log.TRACK, log.PREDICTED_CLASS)
+"""Those whose few texts are read as a dictionary."""
 
+_TEXTS = pa.dictionary(pa.int32(), pa.string())
 
-_FAILURES = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+_FAILURES = (pa.ArrowException, OSError, ValueError)
+
+_T = TypeVar("_T")
 
 
 class NotOfTheLogError(Exception):
     """A file that is no part of the log; the message says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """A file in the folder of an hour.
+
+    Attributes:
+        size: bytes.
+
+    """
+
+    location: storage.Location
+    size: int
+
+    @property
+    def uri(self) -> str:
+        """Where it is, as reports name it."""
+        return f"{self.location.prefix}{self.location.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Some rows of a file, few enough to be in memory.
+
+    Attributes:
+        groups: the row groups that hold them; None for all.
+        rows: how many, once they are read.
+
+    """
+
+    file: LogFile
+    groups: range | None = None
+    rows: int = 0
+
+
 def list_hours(
     uri: str, table: log.Table, model: str, start: datetime, end: datetime
-) -> Iterator[list[storage.DataFile]]:
+) -> Iterator[list[LogFile]]:
     """The files of each hour that may hold rows with start <= time <= end, the oldest hour first.
 
     Raises:
@@ -70,26 +97,11 @@ def list_hours(
         wanted = [folder for folder in wanted if PurePosixPath(folder).name in there]
     folders = [root.child(folder) for folder in wanted]
     with ThreadPoolExecutor(READERS) as pool:
-        yield from pool.map(current_files, folders)
+        for folder, files in zip(folders, pool.map(current_files, folders), strict=True):
+            yield [LogFile(folder.child(PurePosixPath(f.uri).name), f.size) for f in files]
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Some rows of a file, few enough to be in memory.
-
-    Attributes:
-        rows: how many; None for all from `start` on.
-
-    """
-
-    file: storage.DataFile
-    start: int = 0
-    rows: int | None = None
-
-
-def read_columns(
-    file: storage.DataFile, columns: dict[str, pl.DataType]
-) -> Iterator[tuple[Stretch, pl.DataFrame]]:
+def read_columns(file: LogFile, columns: pa.Schema) -> Iterator[tuple[Stretch, pa.Table]]:
     """Some columns of a file, a stretch at a time; none of them has a null.
 
     Raises:
@@ -97,114 +109,155 @@ def read_columns(
         StorageError: when it cannot be fetched.
 
     """
-    name = PurePosixPath(file.uri).name
+    name = PurePosixPath(file.location.path).name
     if name[0] in "._":
         raise NotOfTheLogError("is being written")
     if not name.endswith(SUFFIX):
         raise NotOfTheLogError(f"does not end in {SUFFIX}")
     for stretch in _stretches(file):
-        found = _collect(stretch, columns)
-        for column, nulls in found.null_count().row(0, named=True).items():
-            if nulls:
+        found = _parsed(file, partial(_columns, stretch, columns))
+        for column in columns.names:
+            if nulls := found[column].null_count:
                 raise NotOfTheLogError(f"has {nulls:,} rows without {column}")
         yield replace(stretch, rows=len(found)), found
 
 
-def read_features(stretches: Sequence[Stretch], names: Sequence[str]) -> pl.DataFrame:
-    """JSON texts of some features, all rows in their order; null where one is absent.
-
-    Args:
-        stretches: one, or several whole files.
-        names: of the features.
+def read_features(stretch: Stretch, names: Sequence[str]) -> pa.Table:
+    """JSON texts of some features as dictionaries, a column each; null where one is absent.
 
     Raises:
-        NotOfTheLogError: when the content of a file is corrupt; with several files, of any.
-        StorageError: when one cannot be fetched.
+        NotOfTheLogError: when the content of the file is corrupt.
+        StorageError: when it cannot be fetched.
 
     """
-    schema: dict[str, pl.DataType] = {log.FEATURES: pl.Struct(dict.fromkeys(names, _TEXT))}
-    if len(stretches) == 1:
-        features = _collect(stretches[0], schema)
-    else:
-        try:
-            features = _scan([stretch.file.uri for stretch in stretches], schema).collect()
-        except _FAILURES as error:
-            raise NotOfTheLogError(_reason(error)) from error
-    return features.select(pl.col(log.FEATURES).struct.field(name) for name in names)
+    return _parsed(stretch.file, partial(_features, stretch, names))
 
 
-def _stretches(file: storage.DataFile) -> list[Stretch]:
-    if file.size <= WHOLE_FILE_BYTES:
-        return [Stretch(file)]
-    rows = _collect(Stretch(file), {log.REQUEST_ID: _TEXT}, count=True).item()
-    return [
-        Stretch(file, start, min(CHUNK_ROWS, rows - start)) for start in range(0, rows, CHUNK_ROWS)
-    ]
+def microseconds(rows: pa.Table) -> NDArray[np.int64]:
+    """(rows,) times since 1970."""
+    found: NDArray[np.int64] = rows[log.TIME].cast(pa.int64()).to_numpy()
+    return found
 
 
-def _collect(
-    stretch: Stretch, schema: dict[str, pl.DataType], *, count: bool = False
-) -> pl.DataFrame:
-    def of(source: str | io.BytesIO) -> pl.DataFrame:
-        scan = _scan(source, schema)
-        return (
-            scan.select(pl.len()) if count else scan.slice(stretch.start, stretch.rows)
-        ).collect()
+def microseconds_of(time: datetime) -> int:
+    """An aware time in the unit of `microseconds`."""
+    return (time - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
 
+
+def _stretches(file: LogFile) -> Iterator[Stretch]:
+    if file.size < SMALL_BYTES:
+        yield Stretch(file)
+        return
+    start = rows = 0
+    sizes = _parsed(file, _row_groups)
+    for position, size in enumerate(sizes):
+        if rows and rows + size > CHUNK_ROWS:
+            yield Stretch(file, range(start, position))
+            start, rows = position, 0
+        rows += size
+    yield Stretch(file, range(start, len(sizes)))
+
+
+def _row_groups(source: pa.NativeFile) -> list[int]:
+    """Rows of each row group."""
+    metadata = pq.read_metadata(source)
+    return [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+
+
+def _columns(stretch: Stretch, columns: pa.Schema, source: pa.NativeFile) -> pa.Table:
+    metadata = pq.read_metadata(source)
+    schema = metadata.schema.to_arrow_schema()
+    for field in columns:
+        position = schema.get_field_index(field.name)
+        if position < 0:
+            raise NotOfTheLogError(f"lacks a column: {field.name}")
+        kind = schema.field(position).type
+        if not (_is_text(kind) if field.type == pa.string() else kind == field.type):
+            raise NotOfTheLogError(
+                f"is corrupt or foreign: {field.name} is {kind} in place of {field.type}"
+            )
+    repeating = [name for name in _REPEATING if name in columns.names]
+    found = _read(stretch, source, metadata, columns.names, repeating)
+    _check_texts([found[name] for name in repeating])
+    return found
+
+
+def _features(stretch: Stretch, names: Sequence[str], source: pa.NativeFile) -> pa.Table:
+    metadata = pq.read_metadata(source)
+    schema = metadata.schema.to_arrow_schema()
+    position = schema.get_field_index(log.FEATURES)
+    if position < 0:
+        raise NotOfTheLogError(f"lacks a column: {log.FEATURES}")
+    kind = schema.field(position).type
+    if not pa.types.is_struct(kind):
+        raise NotOfTheLogError(f"is corrupt or foreign: {log.FEATURES} is {kind}")
+    there = [name for name in names if kind.get_field_index(name) >= 0]
+    for name in there:
+        if not _is_text(kind.field(name).type):
+            raise NotOfTheLogError(f"is corrupt or foreign: {name} is {kind.field(name).type}")
+    columns: dict[str, pa.ChunkedArray] = {}
+    if there:
+        leaves = [f"{log.FEATURES}.{name}" for name in there]
+        found = _read(stretch, source, metadata, leaves, leaves)
+        # Of a feature "a", one that is called "a.b" comes along.
+        fields = [field.name for field in found.schema.field(0).type]
+        every = dict(zip(fields, found.flatten().columns, strict=True))
+        columns = {name: every[name] for name in there}
+    _check_texts(columns.values())
+    rows = sum(metadata.row_group(group).num_rows for group in _groups(stretch, metadata))
+    absent = pa.nulls(rows, _TEXTS)
+    return pa.table({name: columns.get(name, absent) for name in names})
+
+
+def _read(
+    stretch: Stretch,
+    source: pa.NativeFile,
+    metadata: pq.FileMetaData,
+    columns: Sequence[str],
+    dictionaries: Sequence[str],
+) -> pa.Table:
+    """Some columns, of which some as dictionaries."""
+    with pq.ParquetFile(
+        source, metadata=metadata, read_dictionary=dictionaries, pre_buffer=True
+    ) as parquet:
+        # Of a struct, dictionaries are read only a row group at a time.
+        tables = [parquet.read_row_group(g, columns) for g in _groups(stretch, metadata)]
+        return pa.concat_tables(tables or [parquet.read_row_groups([], columns)])
+
+
+def _groups(stretch: Stretch, metadata: pq.FileMetaData) -> range:
+    return range(metadata.num_row_groups) if stretch.groups is None else stretch.groups
+
+
+def _check_texts(columns: Iterable[pa.ChunkedArray]) -> None:
+    """Refuse what is not UTF-8, which is not seen by reading it."""
+    for column in columns:
+        for chunk in column.chunks:
+            chunk.dictionary.validate(full=True)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kinds = (pa.string(), pa.large_string())
+    return (kind.value_type if pa.types.is_dictionary(kind) else kind) in kinds
+
+
+def _parsed(file: LogFile, read: Callable[[pa.NativeFile], _T]) -> _T:
+    if file.size >= SMALL_BYTES:
+        with suppress(*_FAILURES), _opened(file, file.size) as handle:
+            return read(handle)
+        # A place that is away and a page that is spoiled fail alike: only what can be fetched
+        # whole and still not be read is spoiled.
     try:
-        return of(stretch.file.uri)
-    except _FAILURES:
-        # Polars tells a place that is away and content that is spoiled alike. The storage door
-        # tells them apart: what can be fetched and still not be read is spoiled.
-        content = _fetched(stretch.file)
-    try:
-        return of(content)
-    except pl.exceptions.ColumnNotFoundError as error:
-        raise NotOfTheLogError(f"lacks a column: {_reason(error)}") from error
+        return read(_opened(file, 0))
     except _FAILURES as error:
-        raise NotOfTheLogError(f"is corrupt or foreign: {_reason(error)}") from error
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise NotOfTheLogError(f"is corrupt or foreign: {reason}") from error
 
 
-def _fetched(file: storage.DataFile) -> io.BytesIO:
+def _opened(file: LogFile, size: int) -> pa.NativeFile:
     try:
-        with storage.open_file(file.uri) as handle:
-            return io.BytesIO(handle.read())
+        return open_source(file.location, size)
     except storage.StorageError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             raise NotOfTheLogError("was removed while the log was read") from error
         raise
-    except OSError as error:
-        raise storage.StorageError(f"{file.uri} cannot be read: {error}") from error
-
-
-def _scan(source: str | list[str] | io.BytesIO, schema: dict[str, pl.DataType]) -> pl.LazyFrame:
-    remote = not isinstance(source, io.BytesIO) and "://" in (
-        source if isinstance(source, str) else source[0]
-    )
-    return pl.scan_parquet(
-        source,
-        schema=schema,
-        extra_columns="ignore",
-        cast_options=_ANY_STRUCT,
-        hive_partitioning=False,
-        glob=False,
-        storage_options=_s3_options() if remote else None,
-        credential_provider=None,
-    )
-
-
-def _s3_options() -> dict[str, str]:
-    """What Polars does not take from the usual AWS variables by itself, as `storage` reads them."""
-    options = {}
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    if endpoint:
-        options["aws_endpoint_url"] = endpoint
-        options["aws_allow_http"] = str(endpoint.startswith("http://")).lower()
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    if region:
-        options["aws_region"] = region
-    return options
-
-
-def _reason(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -13,12 +13,13 @@ from housing_core.times import format_time
 from housing_monitoring.alerts import BY_LABELS, find_alerts
 from housing_monitoring.clustering import design_effect
 from housing_monitoring.comparison import compare
+from housing_monitoring.judged_rows import OF_VERSION
 from housing_monitoring.measurements import ClassDrift, levels, measure
 from housing_monitoring.performance import Labelled, evaluate
 from housing_monitoring.profile import Profile
 from housing_monitoring.statistics import kullback_leibler, quantile
 from housing_monitoring.verdict import decide, decide_by_labels
-from housing_monitoring.window import OF_VERSION, Window
+from housing_monitoring.window import Window
 
 
 def judge(

@@ -230,18 +230,29 @@ class Moments:
         return Moments(rows, float(mean), std, skewness if math.isfinite(skewness) else None)
 
 
-def moments(values: NDArray[np.float64]) -> Moments:
-    """Moments of finite values, (rows,); population formulas, skewness = E(x - mean)^3 / std^3."""
-    if len(values) == 0:
+def moments(values: NDArray[np.float64], times: NDArray[np.int64]) -> Moments:
+    """Moments of finite values that come so many times; population formulas.
+
+    The skewness is E(x - mean)^3 / std^3.
+
+    Args:
+        values: (values,).
+        times: (values,); how many rows have each.
+
+    """
+    rows = int(times.sum())
+    if rows == 0:
         return Moments(0)
     with np.errstate(over="ignore", invalid="ignore"):
-        mean, std = float(values.mean()), float(values.std())
+        # From one of them on, so that equal values have no deviation.
+        mean = float(values[0] + (times * (values - values[0])).sum() / rows)
+        std = float(np.sqrt((times * (values - mean) ** 2).sum() / rows))
         if not (math.isfinite(mean) and math.isfinite(std)):
-            return Moments(len(values))
+            return Moments(rows)
         if std == 0:
-            return Moments(len(values), mean, std)
-        skewness = float((((values - mean) / std) ** 3).mean())
-    return Moments(len(values), mean, std, skewness)
+            return Moments(rows, mean, std)
+        skewness = float((times * ((values - mean) / std) ** 3).sum() / rows)
+    return Moments(rows, mean, std, skewness)
 
 
 def mean_noise(reference: Moments, window: Moments, z: float) -> float:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from housing_core.bundle import CategoricalProfile, FeatureProfile, NumericProfile
 from housing_core.drift_report import Bin
 from housing_monitoring.clustering import MOST_BLOCKS
-from housing_monitoring.columns import CategoricalColumn, NumericColumn
+from housing_monitoring.columns import CategoricalColumn, NumericColumn, rows_of
 from housing_monitoring.murmurhash import murmurhash3_32
 from housing_monitoring.statistics import Moments, moments, unseen_rows
 
@@ -79,15 +79,16 @@ class NumberTally:
 
         """
         there = ~np.isnan(column.values)
-        present = column.values if there.all() else column.values[there]
+        values = column.values[there]
+        rows = rows_of(column.codes, len(column.values))[there]
+        table = np.full(len(there) + 1, len(self.bins) - 1, np.int32)
         edges = np.asarray(self.profile.edges)
-        bins = np.full(len(there), len(self.bins) - 1, np.int64)
-        bins[there] = self._bin_of[np.searchsorted(edges, present, side="left")]
-        _count(self.counts, blocks, bins)
-        self.found = self.found.joined(moments(present))
+        table[:-1][there] = self._bin_of[np.searchsorted(edges, values, side="left")]
+        _count(self.counts, blocks, table[column.codes])
+        self.found = self.found.joined(moments(values, rows))
         low, high = self.profile.minimum, self.profile.maximum
         if low is not None and high is not None:
-            self.outside += int(np.count_nonzero((present < low) | (present > high)))
+            self.outside += int(rows[(values < low) | (values > high)].sum())
         self.unreadable += column.unreadable
 
 
@@ -141,7 +142,7 @@ class CategoryTally:
     def add(self, column: CategoricalColumn, blocks: Blocks) -> None:
         """Count rows; arguments as of `NumberTally.add`."""
         rare, new, missing = range(len(self.bins) - 3, len(self.bins))
-        table = np.full(len(column.categories) + 1, missing, np.int64)
+        table = np.full(len(column.categories) + 1, missing, np.int32)
         unknown = []
         for position, category in enumerate(column.categories):
             found = self._known.get(category)
@@ -152,10 +153,11 @@ class CategoryTally:
                 unknown.append(position)
             table[position] = found
         if unknown:
-            rows = np.bincount(column.codes[column.codes >= 0], minlength=len(column.categories))
+            rows = rows_of(column.codes, len(column.categories))
             for position in unknown:
                 category = column.categories[position]
-                if category in self.new or len(self.new) < MOST_NEW_CATEGORIES:
+                counted = category in self.new or len(self.new) < MOST_NEW_CATEGORIES
+                if rows[position] and counted:
                     self.new[category] = self.new.get(category, 0) + int(rows[position])
         _count(self.counts, blocks, table[column.codes])
         self.unreadable += column.unreadable
@@ -180,7 +182,7 @@ def tally_of(profile: FeatureProfile, rows: int) -> Tally:
     return CategoryTally.of(profile, rows)
 
 
-def _count(counts: NDArray[np.int64], blocks: Blocks, bins: NDArray[np.int64]) -> None:
+def _count(counts: NDArray[np.int64], blocks: Blocks, bins: NDArray[np.int32]) -> None:
     cells = np.bincount(blocks * np.int64(counts.shape[1]) + bins, minlength=counts.size)
     counts += cells.reshape(counts.shape)
 

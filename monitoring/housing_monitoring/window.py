@@ -9,32 +9,23 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from housing_core import prediction_log as log
-from housing_core import storage
+from housing_core.cleaning import CleaningRules
 from housing_monitoring.columns import categorical_column, numeric_column
-from housing_monitoring.identity import digest, identities
+from housing_monitoring.judged_rows import Asked, Part, each_once, read_parts
 from housing_monitoring.log_files import (
     CHUNK_ROWS,
-    PREDICTIONS,
     READERS,
-    WHOLE_FILE_BYTES,
+    LogFile,
     NotOfTheLogError,
-    Stretch,
     list_hours,
-    read_columns,
     read_features,
 )
 from housing_monitoring.performance import CONFIDENCE_BINS
 from housing_monitoring.profile import Profile
 from housing_monitoring.tally import NumberTally, Tally, blocks_of, tally_of
-
-TRACK = "production"
-
-OF_VERSION = "of model version "
-"""How the reason of rows of another version begins, in `Window.skipped_rows`."""
 
 CLOCK_DISAGREEMENT = timedelta(hours=1)
 """How far ahead of this clock rows are looked for, so that they can be counted and named."""
@@ -69,43 +60,6 @@ class Window:
     messages: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """Which rows are judged: those of a version, start <= time <= now; and the version's classes."""
-
-    version: str
-    classes: list[str]
-    start: datetime
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Of the rows of one stretch, what tells them apart; feature values are read later.
-
-    Attributes:
-        judged: bool, (rows,); which rows are of the window.
-        identities, times, classes, confidences: (judged rows,).
-
-    """
-
-    stretch: Stretch
-    judged: NDArray[np.bool_]
-    identities: NDArray[np.uint64]
-    times: NDArray[np.int64]
-    classes: pl.Series
-    confidences: NDArray[np.uint8]
-
-
-@dataclass(slots=True)
-class _Read:
-    """What one file gives: parts, or why it gives none, and why rows were left out."""
-
-    parts: list[_Part] = field(default_factory=list)
-    not_read: str = ""
-    left_out: Counter[str] = field(default_factory=Counter)
-
-
 def read_window(
     uri: str, model: str, version: str, profile: Profile | None, *, start: datetime, now: datetime
 ) -> Window:
@@ -131,51 +85,45 @@ def read_window(
     """
     hours = list_hours(uri, "predictions", model, start, now + CLOCK_DISAGREEMENT)
     files = [file for hour in hours for file in hour]
-    spoiled: dict[storage.DataFile, str] = {}
+    spoiled: dict[str, str] = {}
     classes = profile.classes if profile else []
     while True:
         try:
-            return _window(files, spoiled, profile, _Asked(version, classes, start, now))
+            return _window(files, spoiled, profile, Asked(version, classes, start, now))
         except _SpoiledError as error:
             # Only now is it known that these rows cannot be judged, and other bins may be due.
             spoiled |= error.files
 
 
 class _SpoiledError(Exception):
-    """Files whose rows can be told apart, and whose features cannot be read."""
+    """Files whose rows can be told apart, and whose features cannot be read: their URIs → why."""
 
-    def __init__(self, files: dict[storage.DataFile, str]) -> None:
+    def __init__(self, files: dict[str, str]) -> None:
         super().__init__(f"{len(files)} files")
         self.files = files
 
 
 def _window(
-    files: list[storage.DataFile],
-    spoiled: dict[storage.DataFile, str],
-    profile: Profile | None,
-    asked: _Asked,
+    files: list[LogFile], spoiled: dict[str, str], profile: Profile | None, asked: Asked
 ) -> Window:
-    skipped_files: dict[str, str] = {file.uri: why for file, why in spoiled.items()}
+    skipped_files = dict(spoiled)
     skipped_rows: Counter[str] = Counter()
-    parts: list[_Part] = []
-    left = [file for file in files if file not in spoiled]
-    with ThreadPoolExecutor(READERS) as pool:
-        reads = pool.map(lambda file: _read(file, asked), left)
-        for file, read in zip(left, reads, strict=True):
-            skipped_rows.update(read.left_out)
-            if read.not_read:
-                skipped_files[file.uri] = read.not_read
-            parts += read.parts
-    parts, twice = _unique(parts)
+    parts: list[Part] = []
+    left = [file for file in files if file.uri not in spoiled]
+    for file, read in read_parts(left, asked):
+        skipped_rows.update(read.left_out)
+        if read.not_read:
+            skipped_files[file.uri] = read.not_read
+        parts += read.parts
+    parts, twice, numbers = each_once(parts)
     if twice:
         skipped_rows["logged twice"] = twice
-    times = np.concatenate([part.times for part in parts] or [np.zeros(0, np.int64)])
-    numbers = np.concatenate([part.identities for part in parts] or [np.zeros(0, np.uint64)])
+    times = np.concatenate([np.zeros(0, np.int64), *(part.times for part in parts)])
     blocks = _blocks(times)
     features, messages = _features(parts, blocks, profile)
     return Window(
         rows=len(times),
-        digest=digest(numbers),
+        digest=numbers,
         start=_time(times.min()) if len(times) else None,
         end=_time(times.max()) if len(times) else None,
         features=features,
@@ -187,106 +135,31 @@ def _window(
     )
 
 
-def _read(file: storage.DataFile, asked: _Asked) -> _Read:
-    found = _Read()
-    try:
-        for stretch, rows in read_columns(file, PREDICTIONS):
-            found.parts.append(_judged(stretch, rows, found.left_out, asked))
-    except NotOfTheLogError as error:
-        return _Read(not_read=str(error))
-    return found
-
-
-def _judged(
-    stretch: Stretch,
-    rows: pl.DataFrame,
-    left_out: Counter[str],
-    asked: _Asked,
-) -> _Part:
-    judged = rows[log.TIME] >= asked.start
-    later = rows[log.TIME] > asked.now
-    left_out["later than now"] += int(later.sum())
-    judged = judged & ~later
-    for name, wanted, reason in (
-        (log.MODEL_VERSION, asked.version, OF_VERSION),
-        (log.TRACK, TRACK, "of track "),
-    ):
-        others = rows.filter(judged & (rows[name] != wanted))[name]
-        for value, count in others.value_counts().iter_rows():
-            left_out[f"{reason}{value}"] += count
-        judged = judged & (rows[name] == wanted)
-    left_out += Counter()  # drops zeros
-    kept = rows if judged.all() else rows.filter(judged)
-    bins = np.clip(_confidence(kept, asked.classes) * CONFIDENCE_BINS, 0, CONFIDENCE_BINS - 1)
-    return _Part(
-        stretch=stretch,
-        judged=judged.to_numpy(),
-        identities=identities(kept),
-        times=kept[log.TIME].to_physical().to_numpy(),
-        classes=kept[log.PREDICTED_CLASS].cast(pl.Categorical),
-        confidences=np.nan_to_num(bins).astype(np.uint8),
-    )
-
-
-def _confidence(rows: pl.DataFrame, classes: list[str]) -> NDArray[np.float64]:
-    """(rows,) probability of the predicted class, which need not be the largest one."""
-    positions = rows[log.PREDICTED_CLASS].replace_strict(
-        {name: position for position, name in enumerate(classes)}, default=0, return_dtype=pl.Int64
-    )
-    found = rows[log.PROBABILITIES].list.get(positions, null_on_oob=True)
-    return found.cast(pl.Float64).fill_null(0.0).to_numpy()
-
-
-def _unique(parts: list[_Part]) -> tuple[list[_Part], int]:
-    """Each row once, where it was read first; and how many were left out for that."""
-    numbers = np.concatenate([part.identities for part in parts] or [np.zeros(0, np.uint64)])
-    ordered = np.sort(numbers)
-    twice = int(np.count_nonzero(ordered[1:] == ordered[:-1]))
-    if not twice:
-        return parts, 0
-    first = np.zeros(len(numbers), np.bool_)
-    first[np.unique(numbers, return_index=True)[1]] = True
-    ends = np.cumsum([len(part.identities) for part in parts])
-    return [
-        _with(part, keep) for part, keep in zip(parts, np.split(first, ends[:-1]), strict=True)
-    ], twice
-
-
-def _with(part: _Part, keep: NDArray[np.bool_]) -> _Part:
-    judged = part.judged.copy()
-    judged[judged] = keep
-    return _Part(
-        part.stretch,
-        judged,
-        part.identities[keep],
-        part.times[keep],
-        part.classes.filter(pl.Series(keep)),
-        part.confidences[keep],
-    )
-
-
 def _blocks(times: NDArray[np.int64]) -> NDArray[np.int32]:
     """The block of each row: rows that came together share one, and all are of one size."""
     rows = len(times)
     blocks = np.zeros(rows, np.int32)
     if rows:
         # Of the same request they have the same time, and keep the order of the file.
-        blocks[np.argsort(times, kind="stable")] = np.arange(rows) * blocks_of(rows) // rows
+        size = blocks_of(rows)
+        ends = -(-np.arange(size + 1) * rows // size)
+        in_order = np.repeat(np.arange(size, dtype=np.int32), np.diff(ends))
+        blocks[np.argsort(times, kind="stable")] = in_order
     return blocks
 
 
-def _classes(parts: list[_Part], blocks: NDArray[np.int32]) -> dict[str, NDArray[np.int64]]:
+def _classes(parts: list[Part], blocks: NDArray[np.int32]) -> dict[str, NDArray[np.int64]]:
     size = blocks_of(len(blocks))
     classes: dict[str, NDArray[np.int64]] = {}
     for part, inside in _aligned(parts, blocks):
-        for name in part.classes.unique().cast(pl.String).sort():
-            rows = inside[(part.classes == name).to_numpy()]
-            counts = np.bincount(rows, minlength=size)
-            classes[name] = classes[name] + counts if name in classes else counts
+        for code, name in enumerate(part.names):
+            rows = inside[part.classes == code]
+            if len(rows):
+                classes[name] = classes.get(name, 0) + np.bincount(rows, minlength=size)
     return classes
 
 
-def _confidences(parts: list[_Part], blocks: NDArray[np.int32]) -> NDArray[np.int64]:
+def _confidences(parts: list[Part], blocks: NDArray[np.int32]) -> NDArray[np.int64]:
     counts = np.zeros((blocks_of(len(blocks)), CONFIDENCE_BINS), np.int64)
     for part, inside in _aligned(parts, blocks):
         cells = inside.astype(np.int64) * CONFIDENCE_BINS + part.confidences
@@ -295,8 +168,8 @@ def _confidences(parts: list[_Part], blocks: NDArray[np.int32]) -> NDArray[np.in
 
 
 def _aligned(
-    parts: list[_Part], blocks: NDArray[np.int32]
-) -> Iterator[tuple[_Part, NDArray[np.int32]]]:
+    parts: list[Part], blocks: NDArray[np.int32]
+) -> Iterator[tuple[Part, NDArray[np.int32]]]:
     end = 0
     for part in parts:
         start, end = end, end + len(part.times)
@@ -305,13 +178,32 @@ def _aligned(
 
 
 def _features(
-    parts: list[_Part],
-    blocks: NDArray[np.int32],
-    profile: Profile | None,
+    parts: list[Part], blocks: NDArray[np.int32], profile: Profile | None
 ) -> tuple[dict[str, Tally], list[str]]:
     """What is kept of each feature that has a profile, and which have none."""
     if profile is None or len(blocks) == 0:
         return {}, []
+    tallies, messages = _tallies(profile, len(blocks))
+    spoiled: dict[str, str] = {}
+    with ThreadPoolExecutor(READERS) as pool:
+        for chunk in _chunks(_aligned(parts, blocks)):
+            read = pool.map(lambda part: _texts(part, list(tallies)), [part for part, _ in chunk])
+            texts = []
+            for (part, _), found in zip(chunk, read, strict=True):
+                if isinstance(found, str):
+                    spoiled[part.stretch.file.uri] = found
+                else:
+                    texts.append(found)
+            if not spoiled:
+                inside = np.concatenate([rows for _, rows in chunk])
+                _add(tallies, pa.concat_tables(texts), inside, profile.rules)
+    if spoiled:
+        raise _SpoiledError(spoiled)
+    return tallies, messages
+
+
+def _tallies(profile: Profile, rows: int) -> tuple[dict[str, Tally], list[str]]:
+    """An empty tally of each feature that has a profile, and which have none."""
     rules, messages = profile.rules, []
     tallies: dict[str, Tally] = {}
     for name in (*rules.numbers, *rules.texts):
@@ -323,35 +215,31 @@ def _features(
                 f"{name}: the reference profile is {reference.kind}, the cleaning rules say otherwise"
             )
         else:
-            tallies[name] = tally_of(reference, len(blocks))
-    spoiled: dict[storage.DataFile, str] = {}
-    for chunk in _chunks(_aligned(parts, blocks)):
-        try:
-            texts = _texts([part for part, _ in chunk], list(tallies))
-        except NotOfTheLogError:
-            spoiled |= _spoiled([part for part, _ in chunk], list(tallies))
-            continue
-        inside = np.concatenate([rows for _, rows in chunk])
-        for name, tally in tallies.items():
-            if isinstance(tally, NumberTally):
-                rule = rules.numbers[name]
-                tally.add(numeric_column(name, texts[name], rule, rules.missing_words), inside)
-            else:
-                tally.add(categorical_column(name, texts[name], rules.missing_words), inside)
-    if spoiled:
-        raise _SpoiledError(spoiled)
+            tallies[name] = tally_of(reference, rows)
     return tallies, messages
 
 
+def _add(
+    tallies: dict[str, Tally], texts: pa.Table, blocks: NDArray[np.int32], rules: CleaningRules
+) -> None:
+    """Count the rows of a chunk."""
+    for name, tally in tallies.items():
+        if isinstance(tally, NumberTally):
+            rule = rules.numbers[name]
+            tally.add(numeric_column(name, texts[name], rule, rules.missing_words), blocks)
+        else:
+            tally.add(categorical_column(name, texts[name], rules.missing_words), blocks)
+
+
 def _chunks(
-    aligned: Iterable[tuple[_Part, NDArray[np.int32]]],
-) -> Iterator[list[tuple[_Part, NDArray[np.int32]]]]:
-    """Parts whose features are read together: many small files, or one stretch of a large one."""
-    chunk: list[tuple[_Part, NDArray[np.int32]]] = []
+    aligned: Iterable[tuple[Part, NDArray[np.int32]]],
+) -> Iterator[list[tuple[Part, NDArray[np.int32]]]]:
+    """Parts whose features are read together."""
+    chunk: list[tuple[Part, NDArray[np.int32]]] = []
     size = 0
     for part, inside in aligned:
         rows = len(part.judged)
-        if chunk and (size + rows > CHUNK_ROWS or part.stretch.file.size > WHOLE_FILE_BYTES):
+        if chunk and size + rows > CHUNK_ROWS:
             yield chunk
             chunk, size = [], 0
         chunk.append((part, inside))
@@ -360,23 +248,15 @@ def _chunks(
         yield chunk
 
 
-def _texts(parts: list[_Part], names: list[str]) -> pl.DataFrame:
-    texts = read_features([part.stretch for part in parts], names)
-    judged = np.concatenate([part.judged for part in parts])
-    if len(texts) != len(judged):
-        raise NotOfTheLogError("changed while the log was read")
-    return texts if judged.all() else texts.filter(pl.Series(judged))
-
-
-def _spoiled(parts: list[_Part], names: list[str]) -> dict[storage.DataFile, str]:
-    """The files among these whose features cannot be read → why."""
-    found = {}
-    for part in parts:
-        try:
-            _texts([part], names)
-        except NotOfTheLogError as error:
-            found[part.stretch.file] = str(error)
-    return found
+def _texts(part: Part, names: list[str]) -> pa.Table | str:
+    """The features of the judged rows, or why they cannot be read."""
+    try:
+        texts = read_features(part.stretch, names)
+    except NotOfTheLogError as error:
+        return str(error)
+    if len(texts) != len(part.judged):
+        return "changed while the log was read"
+    return texts if part.judged.all() else texts.filter(pa.array(part.judged))
 
 
 def _time(microseconds: np.int64) -> datetime:

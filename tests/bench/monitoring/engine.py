@@ -8,8 +8,8 @@ gets the favour of plain, typed columns, in memory before the clock starts.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
-import sys
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -21,12 +21,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from housing_core import bundle
+from housing_core import bundle, storage
 from housing_core import prediction_log as log
+from housing_monitoring.compaction import compact
 from tests.bench.serving.prepare import environment
 from tests.listings import CITIES, CLASSES, DATA, TARGET, Listings, reference_of, rules_of
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
 MODEL = "bench.istanbul"
 HOURS = 24
 PEER_SECONDS = 600
@@ -38,7 +40,8 @@ def prepare(folder: Path, rows: int, *, plain: bool) -> Path:
     """Write a window of the last day, and what it is compared with; returns its folder.
 
     Args:
-        folder: where; of a window that is there and still of the last day nothing is made again.
+        folder: where; a window that is there is not made again while a pass, which judges two days,
+            sees the whole of it.
         rows: of the window.
         plain: write typed columns for Evidently too.
 
@@ -46,9 +49,10 @@ def prepare(folder: Path, rows: int, *, plain: bool) -> Path:
     place = folder / f"{rows}"
     done = place / "done"
     end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    if done.exists() and done.read_text() == end.isoformat():
+    if done.exists() and end - datetime.fromisoformat(done.read_text()) < timedelta(days=1):
         return place
-    place.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
     frame = pd.read_csv(DATA / CITIES["istanbul"], index_col=0).drop_duplicates()
     frame = frame.sample(frac=1, random_state=42).reset_index(drop=True)
     bounds = frame[TARGET].quantile([0.4, 0.8]).to_numpy()
@@ -63,11 +67,9 @@ def prepare(folder: Path, rows: int, *, plain: bool) -> Path:
     for hour in range(HOURS):
         size = rows // HOURS + (hour < rows % HOURS)
         chosen = random.integers(0, len(holdout.frame), size)
-        begin = end - timedelta(hours=HOURS - 1 - hour)
-        table = _table(texts, holdout.classes, chosen, begin - timedelta(hours=1), random)
-        path = place / "log" / log.partition("predictions", MODEL, begin - timedelta(hours=1))
-        path.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, path / log.compacted_name([f"{hour}"]), compression="zstd")
+        begin = end - timedelta(hours=HOURS - hour)
+        table = _table(texts, holdout.classes, chosen, begin, random)
+        _write_hour(place / "log" / log.partition("predictions", MODEL, begin), table)
     if plain:
         chosen = random.integers(0, len(holdout.frame), rows)
         _typed(training.frame).to_parquet(place / "reference.parquet")
@@ -76,6 +78,19 @@ def prepare(folder: Path, rows: int, *, plain: bool) -> Path:
         )
     done.write_text(end.isoformat())
     return place
+
+
+def _write_hour(folder: Path, table: pa.Table) -> None:
+    """As compaction leaves it, which needs two files to make one of."""
+    folder.mkdir(parents=True, exist_ok=True)
+    half = len(table) // 2
+    written = [folder / f"bench-00000{number}.parquet" for number in (1, 2)]
+    for path, rows in zip(written, (table[:half], table[half:]), strict=True):
+        pq.write_table(rows, path, **log.parquet_options(table.schema))
+    location = storage.locate(str(folder))
+    compact(location, storage.list_folder(location), "predictions", datetime.now(UTC))
+    for path in written:
+        path.unlink()
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -123,7 +138,12 @@ def _table(
 
 
 def ours(folder: Path) -> dict[str, Any]:
-    return _pass([sys.executable, "-m", "tests.bench.monitoring.our_pass", str(folder)])
+    return _pass([str(image_python()), "-m", "tests.bench.monitoring.our_pass", str(folder)])
+
+
+def image_python() -> Path:
+    """The Python of an environment with what the program's image has: no pandas, for one."""
+    return environment("monitoring", ROOT / "monitoring" / "requirements.txt", ROOT)
 
 
 def theirs(folder: Path, method: str | None) -> dict[str, Any]:

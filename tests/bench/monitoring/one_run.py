@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import resource
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -19,6 +18,7 @@ import yaml
 from housing_core.api.spec import Dataset, Target, Thresholds
 from housing_core.registry import Registry
 from housing_core.tasks import MonitoringTask
+from tests.bench.monitoring.engine import image_python
 from tests.bundles import register_bundle
 from tests.listings import TARGET, Listings, read_listings, write_profile
 from tests.mlflow_server import MlflowServer
@@ -79,7 +79,7 @@ def one_run(rows: int = 10_000, runs: int = 5) -> dict[str, Any]:
 
 def _timed(environment: dict[str, str], *arguments: str) -> dict[str, float]:
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    command = [sys.executable, "-m", "housing_monitoring", *arguments]
+    command = [str(image_python()), "-m", "housing_monitoring", *arguments]
     done = subprocess.run(
         command, env=environment, capture_output=True, timeout=RUN_SECONDS, check=False
     )

@@ -23,6 +23,7 @@ from housing_monitoring.columns import CategoricalColumn, NumericColumn
 from housing_monitoring.profile import Profile
 from tests.listings import Listings, read_listings, reference_of, rules_of
 from tests.traffic import Counts, Sample, Traffic, plain_verdict
+from tests.windows import numbers
 
 PARTS = 10
 TRAINING_SHARE, HOLDOUT_SHARE = 0.5, 0.1
@@ -240,7 +241,7 @@ def _moved(name: str, profile: Profile) -> Callable[[Sample, Generator], Sample]
     def apply(sample: Sample, random: Generator) -> Sample:
         column = sample.columns[name]
         assert isinstance(column, NumericColumn)
-        return _with(sample, name, NumericColumn(column.values + std / 2))
+        return _with(sample, name, numbers(column.values + std / 2))
 
     return apply
 
@@ -259,7 +260,7 @@ def _lost(name: str) -> Callable[[Sample, Generator], Sample]:
         if isinstance(column, NumericColumn):
             values = column.values.copy()
             values[rows] = np.nan
-            return _with(sample, name, NumericColumn(values))
+            return _with(sample, name, numbers(values))
         codes = column.codes.copy()
         codes[rows] = -1
         return _with(sample, name, CategoricalColumn(column.categories, codes))

@@ -7,6 +7,7 @@ from housing_core.drift_report import FeatureDrift
 from housing_monitoring.columns import CategoricalColumn, NumericColumn
 from housing_monitoring.comparison import compare as compare_tally
 from housing_monitoring.statistics import quantile
+from tests import windows
 from tests.windows import Column, tally
 
 Z = quantile(20)
@@ -37,7 +38,7 @@ def compare(name: str, profile: FeatureProfile, column: Column, z: float) -> Fea
 
 
 def numbers(*values: float) -> NumericColumn:
-    return NumericColumn(np.array(values))
+    return windows.numbers(np.array(values))
 
 
 def categories(rows: dict[str, int], missing: int = 0) -> CategoricalColumn:

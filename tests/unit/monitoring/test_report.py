@@ -15,7 +15,7 @@ from housing_core.bundle import CategoricalProfile, NumericProfile, Reference
 from housing_core.cleaning import CleaningRules, NumberRule
 from housing_core.drift_report import DriftReport
 from housing_core.tasks import MonitoringTask
-from housing_monitoring.columns import CategoricalColumn, NumericColumn
+from housing_monitoring.columns import CategoricalColumn
 from housing_monitoring.page import page
 from housing_monitoring.performance import Labelled
 from housing_monitoring.profile import Profile
@@ -23,7 +23,7 @@ from housing_monitoring.report import judge as judge_labelled
 from housing_monitoring.report import without_profile
 from housing_monitoring.window import Window, read_window
 from tests.prediction_logs import write_predictions
-from tests.windows import window_of
+from tests.windows import numbers, window_of
 
 NOW = datetime(2026, 11, 23, 15, 30, 12, 345678, tzinfo=UTC)
 START, END = datetime(2026, 11, 23, 9, tzinfo=UTC), datetime(2026, 11, 23, 15, tzinfo=UTC)
@@ -84,7 +84,7 @@ def window(
     codes[:new] = 2
     mixed = np.random.default_rng(1).permutation
     columns = {
-        "area": NumericColumn(mixed(np.linspace(1, 149, rows))),
+        "area": numbers(mixed(np.linspace(1, 149, rows))),
         "district": CategoricalColumn(("Kadıköy", "Şile", "Foça"), mixed(codes)),
     }
     return window_of(

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -100,11 +101,26 @@ def test_more_features_need_more_evidence() -> None:
     assert quantile(0) == quantile(1)
 
 
+def moments_of(rows: Sequence[float] | np.ndarray) -> Moments:
+    return moments(np.asarray(rows, float), np.ones(len(rows), np.int64))
+
+
 def test_moments_are_the_population_s() -> None:
-    found = moments(np.array([1.0, 2.0, 3.0, 10.0]))
+    found = moments_of([1.0, 2.0, 3.0, 10.0])
     assert (found.rows, found.mean) == (4, 4.0)
     assert found.std == pytest.approx(math.sqrt(12.5))
     assert found.skewness == pytest.approx((-27 - 8 - 1 + 216) / 4 / 12.5**1.5)
+
+
+def test_a_value_that_comes_several_times_weighs_as_much() -> None:
+    found = moments(np.array([1.0, 10.0, 4.0]), np.array([3, 1, 0]))
+    expected = moments_of([1.0, 1.0, 1.0, 10.0])
+    assert (found.rows, found.mean, found.std) == (4, expected.mean, expected.std)
+    assert found.skewness == pytest.approx(expected.skewness)
+
+
+def test_equal_values_have_no_deviation() -> None:
+    assert moments(np.array([0.1]), np.array([1_000_003])) == Moments(1_000_003, 0.1, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -116,13 +132,13 @@ def test_moments_are_the_population_s() -> None:
     ],
 )
 def test_moments_that_do_not_exist_are_none(values, expected) -> None:
-    assert moments(np.array(values)) == expected
+    assert moments_of(values) == expected
 
 
 def test_one_absurd_value_is_no_shift_of_the_mean() -> None:
     random = np.random.default_rng(3)
-    reference = moments(random.normal(100, 30, size=20_000))
-    window = moments(np.append(random.normal(100, 30, size=199), 1e9))
+    reference = moments_of(random.normal(100, 30, size=20_000))
+    window = moments_of(np.append(random.normal(100, 30, size=199), 1e9))
     assert reference.mean is not None
     assert window.mean is not None
     assert reference.std is not None
@@ -140,8 +156,8 @@ def test_the_deviation_of_a_column_with_a_freak_in_training_is_not_held_against_
     None
 ):
     values = np.append(np.random.default_rng(5).normal(100, 30, size=20_000), 1e7)
-    reference = moments(values)
-    window = moments(values[:500])
+    reference = moments_of(values)
+    window = moments_of(values[:500])
     assert reference.std is not None
     assert window.std is not None
     assert reference.std / window.std > 1_000

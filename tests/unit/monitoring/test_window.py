@@ -13,6 +13,8 @@ from housing_core import prediction_log as log
 from housing_core.bundle import CategoricalProfile, NumericProfile, Reference
 from housing_core.cleaning import CleaningRules, NumberRule
 from housing_core.storage import StorageError
+from housing_monitoring import log_files
+from housing_monitoring import window as window_module
 from housing_monitoring.profile import Profile
 from housing_monitoring.statistics import Moments
 from housing_monitoring.tally import CategoryTally, NumberTally
@@ -171,6 +173,31 @@ def _without_struct(path: Path) -> None:
     pq.write_table(table.set_column(place, log.FEATURES, pa.array(["{}"] * len(table))), path)
 
 
+def _with_a_damaged_feature(path: Path) -> None:
+    metadata = pq.read_metadata(path).row_group(0)
+    columns = [metadata.column(number) for number in range(metadata.num_columns)]
+    (damaged,) = [column for column in columns if column.path_in_schema == "features.area"]
+    content = bytearray(path.read_bytes())
+    begin = damaged.dictionary_page_offset
+    content[begin : begin + 8] = b"\xff" * 8
+    path.write_bytes(bytes(content))
+
+
+def _not_utf8(path: Path) -> None:
+    table = pq.read_table(path)
+    texts = pa.array([b'"\xff"'] * len(table)).view(pa.string())
+    features = pa.StructArray.from_arrays([texts], names=["area"])
+    place = table.schema.get_field_index(log.FEATURES)
+    pq.write_table(table.set_column(place, log.FEATURES, features), path)
+
+
+def _with_numbers_for_texts(path: Path) -> None:
+    table = pq.read_table(path)
+    features = pa.StructArray.from_arrays([pa.array([85.0] * len(table))], names=["area"])
+    place = table.schema.get_field_index(log.FEATURES)
+    pq.write_table(table.set_column(place, log.FEATURES, features), path)
+
+
 def _renamed(path: Path) -> None:
     path.rename(path.with_name(f".{path.name}.1"))
 
@@ -179,6 +206,7 @@ def _of_another_kind(path: Path) -> None:
     path.rename(path.with_suffix(".csv"))
 
 
+@pytest.mark.parametrize("size", ["small", "large"])
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
@@ -189,13 +217,18 @@ def _of_another_kind(path: Path) -> None:
         (_of_other_types, "corrupt or foreign"),
         (_without_ids, "rows without request_id"),
         (_without_struct, "corrupt or foreign"),
+        (_with_a_damaged_feature, "corrupt or foreign"),
+        (_not_utf8, "corrupt or foreign"),
+        (_with_numbers_for_texts, "corrupt or foreign"),
         (_renamed, "is being written"),
         (_of_another_kind, "does not end in .parquet"),
     ],
 )
 def test_a_file_that_is_no_part_of_the_log_is_named_and_skipped(
-    tmp_path: Path, spoil, why: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil, why: str, size: str
 ) -> None:
+    if size == "large":
+        monkeypatch.setattr(log_files, "SMALL_BYTES", 0)
     write_predictions(tmp_path, MODEL, ROWS, ago(hours=1))
     spoil(write_predictions(tmp_path, MODEL, ROWS, ago(hours=1)))
     window = read(tmp_path)
@@ -203,6 +236,79 @@ def test_a_file_that_is_no_part_of_the_log_is_named_and_skipped(
     ((name, reason),) = window.skipped_files.items()
     assert name.startswith(str(tmp_path))
     assert why in reason
+
+
+def test_a_large_file_is_read_some_row_groups_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listings = [{"area": number, "ilçe": f"district {number % 7}"} for number in range(100)]
+    table = predictions_table(listings, ago(hours=1), classes=["Low", "High"] * 50)
+    others = predictions_table(ROWS * 10, ago(hours=1), version="2")
+    table = pa.concat_tables([table[:30], others, table[30:]])
+    path = write_table(tmp_path, MODEL, table, ago(hours=1))
+    whole = read(tmp_path)
+    pq.write_table(table, path, row_group_size=10)
+    monkeypatch.setattr(log_files, "SMALL_BYTES", 0)
+    for rows in (1, 25, 1_000):
+        monkeypatch.setattr(log_files, "CHUNK_ROWS", rows)
+        monkeypatch.setattr(window_module, "CHUNK_ROWS", rows)
+        found = read(tmp_path)
+        assert (found.rows, found.digest) == (whole.rows, whole.digest)
+        assert found.skipped_rows == {"of model version 2": 20}
+        assert categories(found, "ilçe") == categories(whole, "ilçe")
+        assert numbers(found, "area").mean == pytest.approx(49.5)
+        assert numbers(found, "area").std == pytest.approx(numbers(whole, "area").std)
+        for name in ("area", "ilçe"):
+            counts = found.features[name].counts
+            assert counts.tolist() == whole.features[name].counts.tolist()
+
+
+def test_texts_may_be_written_in_any_of_arrow_s_ways(tmp_path: Path) -> None:
+    table = predictions_table(ROWS, ago(hours=1))
+    features = [table[log.FEATURES].combine_chunks().field(name) for name in ("area", "ilçe")]
+    for kind in (pa.large_string(), pa.dictionary(pa.int32(), pa.string())):
+        struct = pa.StructArray.from_arrays([f.cast(kind) for f in features], ["area", "ilçe"])
+        written = predictions_table(ROWS, ago(hours=1))
+        for name, column in (
+            (log.REQUEST_ID, written[log.REQUEST_ID].cast(kind)),
+            (log.TRACK, written[log.TRACK].cast(kind)),
+            (log.FEATURES, struct),
+        ):
+            written = written.set_column(written.schema.get_field_index(name), name, column)
+        write_table(tmp_path, MODEL, written, ago(hours=1))
+    window = read(tmp_path)
+    assert (window.rows, window.skipped_files) == (4, {})
+    assert categories(window, "ilçe") == {"Kadıköy": 2, "Şile": 2}
+
+
+def test_files_may_hold_other_features(tmp_path: Path) -> None:
+    write_predictions(tmp_path, MODEL, [{"ilçe": "Şile", "area": 80}], ago(hours=1))
+    write_predictions(tmp_path, MODEL, [{"note": "x", "area": "90 m2"}], ago(hours=1))
+    write_predictions(tmp_path, MODEL, [{"note": "x"}], ago(hours=1))
+    window = read(tmp_path)
+    assert window.rows == 3
+    assert numbers(window, "area") == Moments(2, 85.0, 5.0, 0.0)
+    assert window.features["area"].counts.sum(axis=0).tolist() == [2, 1]
+    assert categories(window, "ilçe") == {"Şile": 1}
+
+
+def test_names_of_features_may_have_dots(tmp_path: Path) -> None:
+    write_predictions(tmp_path, MODEL, [{"a": "x", "a.b": "y", "a.b.c": 3}], ago(hours=1))
+    found = read(tmp_path, rules=CleaningRules(texts=("a",), numbers={"a.b.c": NumberRule()}))
+    assert categories(found, "a") == {"x": 1}
+    assert numbers(found, "a.b.c").mean == 3
+
+
+def test_rows_without_features_have_none(tmp_path: Path) -> None:
+    table = predictions_table(ROWS, ago(hours=1))
+    place = table.schema.get_field_index(log.FEATURES)
+    kind = table.schema.field(place).type
+    features = pa.array([{"area": "85", "ilçe": '"Şile"'}, None], kind)
+    write_table(tmp_path, MODEL, table.set_column(place, log.FEATURES, features), ago(hours=1))
+    window = read(tmp_path)
+    assert window.rows == 2
+    assert numbers(window, "area").rows == 1
+    assert categories(window, "ilçe") == {"Şile": 1}
 
 
 def test_a_file_without_rows_is_no_trouble(tmp_path: Path) -> None:
