@@ -115,7 +115,7 @@ def _window(
         if read.not_read:
             skipped_files[file.uri] = read.not_read
         parts += read.parts
-    parts, twice, numbers = each_once(parts)
+    parts, twice, digest = each_once(parts)
     if twice:
         skipped_rows["logged twice"] = twice
     times = np.concatenate([np.zeros(0, np.int64), *(part.times for part in parts)])
@@ -123,7 +123,7 @@ def _window(
     features, messages = _features(parts, blocks, profile)
     return Window(
         rows=len(times),
-        digest=numbers,
+        digest=digest,
         start=_time(times.min()) if len(times) else None,
         end=_time(times.max()) if len(times) else None,
         features=features,
@@ -184,6 +184,8 @@ def _features(
     if profile is None or len(blocks) == 0:
         return {}, []
     tallies, messages = _tallies(profile, len(blocks))
+    if not tallies:
+        return {}, messages
     spoiled: dict[str, str] = {}
     with ThreadPoolExecutor(READERS) as pool:
         for chunk in _chunks(_aligned(parts, blocks)):

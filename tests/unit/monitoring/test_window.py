@@ -331,6 +331,15 @@ def test_a_column_that_changed_its_type_is_read_by_the_rules(tmp_path: Path) -> 
     assert categories(window, "ilçe") == {"34": 2}
 
 
+def test_rows_count_where_no_feature_has_a_profile(tmp_path: Path) -> None:
+    write_predictions(tmp_path, MODEL, ROWS, ago(hours=1))
+    reference = Reference(rows=1, holdout_rows=0, features={}, class_shares={}, scores={})
+    bare = Profile(RULES, reference)
+    window = read_window(str(tmp_path), MODEL, "1", bare, start=ago(hours=24), now=NOW)
+    assert (window.rows, window.features, window.skipped_files) == (2, {}, {})
+    assert len(window.messages) == 2
+
+
 def test_a_column_that_the_model_does_not_take_is_left_alone(tmp_path: Path) -> None:
     write_predictions(tmp_path, MODEL, [{**ROWS[0], "note": "sea view"}], ago(hours=1))
     assert list(read(tmp_path).features) == ["area", "ilçe"]
