@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def _report(task: MonitoringTask) -> int:
-    # Kubernetes and Polars take a second to import, which --help and a bad task need not wait for.
+    # Kubernetes and pyarrow take a second to import, which --help and a bad task need not wait for.
     from housing_core.registry import RegistryError  # noqa: PLC0415 - see above
     from housing_core.storage import StorageError  # noqa: PLC0415 - see above
     from housing_monitoring.kube import StatusError  # noqa: PLC0415 - see above

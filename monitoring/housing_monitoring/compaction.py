@@ -178,15 +178,15 @@ def compact(
     return Compacted(merged, rows, len(todo.delete), unreadable)
 
 
-def open_source(location: storage.Location, size: int) -> pa.NativeFile:
-    """Open a file of the log of this many bytes; a small one is fetched whole.
+def open_source(location: storage.Location, *, whole: bool) -> pa.NativeFile:
+    """Open a file of the log, or fetch it whole.
 
     Raises:
         StorageError: when it cannot be opened or fetched.
 
     """
     handle = storage.open_location(location)
-    if size >= SMALL_BYTES:
+    if not whole:
         return handle
     try:
         with handle:
@@ -298,14 +298,14 @@ def _fetched(
     ahead = iter(sources)
     with ThreadPoolExecutor(READERS) as pool:
         waiting = [
-            (source, pool.submit(open_source, folder.child(source.name), source.size))
+            (source, pool.submit(_open, folder, source.name, source.size))
             for source in islice(ahead, READERS)
         ]
         while waiting:
             source, future = waiting.pop(0)
             yield source, future.result()
             for following in islice(ahead, 1):
-                submitted = pool.submit(open_source, folder.child(following.name), following.size)
+                submitted = pool.submit(_open, folder, following.name, following.size)
                 waiting.append((following, submitted))
 
 
@@ -332,7 +332,7 @@ def _look(
     """A file's schema and what it replaces; None for one that was deleted meanwhile."""
     name = _name(file)
     try:
-        content = open_source(folder.child(name), file.size)
+        content = _open(folder, name, file.size)
     except storage.StorageError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             return None
@@ -350,6 +350,10 @@ def _look(
         return UnreadableError(name, f"has no column {', '.join(sorted(missing))}")
     plain = schema.remove_metadata()
     return _Source(name, file.size, plain, rows, replaced if log.is_compacted(name) else None)
+
+
+def _open(folder: storage.Location, name: str, size: int) -> pa.NativeFile:
+    return open_source(folder.child(name), whole=size < SMALL_BYTES)
 
 
 def _name(file: storage.DataFile) -> str:

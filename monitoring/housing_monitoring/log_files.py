@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import PurePosixPath
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from housing_core import prediction_log as log
 from housing_core import storage
-from housing_monitoring.compaction import SMALL_BYTES, current_files, open_source
+from housing_monitoring.compaction import current_files, open_source
 
 SUFFIX = ".parquet"
 
@@ -27,6 +27,9 @@ READERS = 8
 
 CHUNK_ROWS = 100_000
 """Rows that are in memory at a time; more where the writer of a file made larger row groups."""
+
+WHOLE_FILE_BYTES = 2 * 1024**2
+"""A smaller file is fetched whole, as one request is quicker than several; it has fewer rows than those."""
 
 _MANY_HOURS = 48
 """Of more hours than these it is asked first which are there: most have no feedback."""
@@ -72,13 +75,11 @@ class Stretch:
 
     Attributes:
         groups: the row groups that hold them; None for all.
-        rows: how many, once they are read.
 
     """
 
     file: LogFile
     groups: range | None = None
-    rows: int = 0
 
 
 def list_hours(
@@ -119,7 +120,7 @@ def read_columns(file: LogFile, columns: pa.Schema) -> Iterator[tuple[Stretch, p
         for column in columns.names:
             if nulls := found[column].null_count:
                 raise NotOfTheLogError(f"has {nulls:,} rows without {column}")
-        yield replace(stretch, rows=len(found)), found
+        yield stretch, found
 
 
 def read_features(stretch: Stretch, names: Sequence[str]) -> pa.Table:
@@ -145,7 +146,7 @@ def microseconds_of(time: datetime) -> int:
 
 
 def _stretches(file: LogFile) -> Iterator[Stretch]:
-    if file.size < SMALL_BYTES:
+    if file.size < WHOLE_FILE_BYTES:
         yield Stretch(file)
         return
     start = rows = 0
@@ -242,21 +243,21 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _parsed(file: LogFile, read: Callable[[pa.NativeFile], _T]) -> _T:
-    if file.size >= SMALL_BYTES:
-        with suppress(*_FAILURES), _opened(file, file.size) as handle:
+    if file.size >= WHOLE_FILE_BYTES:
+        with suppress(*_FAILURES), _opened(file, whole=False) as handle:
             return read(handle)
         # A place that is away and a page that is spoiled fail alike: only what can be fetched
         # whole and still not be read is spoiled.
     try:
-        return read(_opened(file, 0))
+        return read(_opened(file, whole=True))
     except _FAILURES as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise NotOfTheLogError(f"is corrupt or foreign: {reason}") from error
 
 
-def _opened(file: LogFile, size: int) -> pa.NativeFile:
+def _opened(file: LogFile, *, whole: bool) -> pa.NativeFile:
     try:
-        return open_source(file.location, size)
+        return open_source(file.location, whole=whole)
     except storage.StorageError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             raise NotOfTheLogError("was removed while the log was read") from error

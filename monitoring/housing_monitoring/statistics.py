@@ -230,28 +230,28 @@ class Moments:
         return Moments(rows, float(mean), std, skewness if math.isfinite(skewness) else None)
 
 
-def moments(values: NDArray[np.float64], times: NDArray[np.int64]) -> Moments:
+def moments(values: NDArray[np.float64], counts: NDArray[np.int64]) -> Moments:
     """Moments of finite values that come so many times; population formulas.
 
     The skewness is E(x - mean)^3 / std^3.
 
     Args:
         values: (values,).
-        times: (values,); how many rows have each.
+        counts: (values,); how many rows have each.
 
     """
-    rows = int(times.sum())
+    rows = int(counts.sum())
     if rows == 0:
         return Moments(0)
     with np.errstate(over="ignore", invalid="ignore"):
         # From one of them on, so that equal values have no deviation.
-        mean = float(values[0] + (times * (values - values[0])).sum() / rows)
-        std = float(np.sqrt((times * (values - mean) ** 2).sum() / rows))
+        mean = float(values[0] + (counts * (values - values[0])).sum() / rows)
+        std = float(np.sqrt((counts * (values - mean) ** 2).sum() / rows))
         if not (math.isfinite(mean) and math.isfinite(std)):
             return Moments(rows)
         if std == 0:
             return Moments(rows, mean, std)
-        skewness = float((times * ((values - mean) / std) ** 3).sum() / rows)
+        skewness = float((counts * ((values - mean) / std) ** 3).sum() / rows)
     return Moments(rows, mean, std, skewness)
 
 

@@ -32,7 +32,7 @@ def server(
 ) -> Iterator[S3Server]:
     """One with a log of four files, which are fetched whole or a row group at a time."""
     if request.param == "large":
-        monkeypatch.setattr(log_files, "SMALL_BYTES", 0)
+        monkeypatch.setattr(log_files, "WHOLE_FILE_BYTES", 0)
     server = S3Server(tmp_path / "s3")
     root = server.folder / "log"
     root.mkdir(parents=True)

@@ -228,7 +228,7 @@ def test_a_file_that_is_no_part_of_the_log_is_named_and_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil, why: str, size: str
 ) -> None:
     if size == "large":
-        monkeypatch.setattr(log_files, "SMALL_BYTES", 0)
+        monkeypatch.setattr(log_files, "WHOLE_FILE_BYTES", 0)
     write_predictions(tmp_path, MODEL, ROWS, ago(hours=1))
     spoil(write_predictions(tmp_path, MODEL, ROWS, ago(hours=1)))
     window = read(tmp_path)
@@ -248,7 +248,7 @@ def test_a_large_file_is_read_some_row_groups_at_a_time(
     path = write_table(tmp_path, MODEL, table, ago(hours=1))
     whole = read(tmp_path)
     pq.write_table(table, path, row_group_size=10)
-    monkeypatch.setattr(log_files, "SMALL_BYTES", 0)
+    monkeypatch.setattr(log_files, "WHOLE_FILE_BYTES", 0)
     for rows in (1, 25, 1_000):
         monkeypatch.setattr(log_files, "CHUNK_ROWS", rows)
         monkeypatch.setattr(window_module, "CHUNK_ROWS", rows)
