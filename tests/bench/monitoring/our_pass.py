@@ -46,14 +46,14 @@ def main() -> None:
         min_labels=100,
         thresholds=Thresholds(),
     )
-    begun = time.perf_counter()
+    begun, worked = time.perf_counter(), time.process_time()
     start = now - timedelta(seconds=task.window_seconds)
     window = read_window(task.log_uri, task.model_name, "1", profile, start=start, now=now)
     read = time.perf_counter() - begun
     report = judge(task, profile, window, Labelled.none(), now)
-    seconds = time.perf_counter() - begun
-    found = {"imports": imports, "read": read, "seconds": seconds, "bare": bare, "peak": peak()}
-    print(json.dumps({**found, "rows": report.samples, "verdict": report.verdict}))
+    seconds, cpu = time.perf_counter() - begun, time.process_time() - worked
+    found = {"imports": imports, "read": read, "seconds": seconds, "cpu": cpu, "bare": bare}
+    print(json.dumps({**found, "peak": peak(), "rows": report.samples, "verdict": report.verdict}))
 
 
 if __name__ == "__main__":
