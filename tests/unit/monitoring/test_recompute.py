@@ -12,12 +12,12 @@ from housing_core.api.spec import Thresholds
 from housing_core.bundle import CategoricalProfile, NumericProfile, Reference
 from housing_core.cleaning import CleaningRules, NumberRule
 from housing_core.drift_report import DriftReport
-from housing_monitoring.columns import CategoricalColumn, NumericColumn
+from housing_monitoring.columns import CategoricalColumn
 from housing_monitoring.performance import Labelled
 from housing_monitoring.profile import Profile
 from housing_monitoring.report import judge
 from tests.unit.monitoring.test_report import NOW, labels, task
-from tests.windows import window_of
+from tests.windows import numbers, window_of
 
 Json = dict[str, Any]
 
@@ -86,7 +86,7 @@ def made(
     area = random.exponential(2, groups) ** 1.5 - 1 if skewed else random.normal(shift, 1, groups)
     area[random.random(groups) < missing] = np.nan
     columns: dict[str, Any] = {
-        "area": NumericColumn(runs(area)),
+        "area": numbers(runs(area)),
         "street": CategoricalColumn((*STREETS, *(f"new {n}" for n in range(60))), runs(codes)),
     }
     window = window_of(

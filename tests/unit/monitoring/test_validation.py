@@ -8,14 +8,13 @@ import pytest
 
 from housing_core.api.spec import Thresholds
 from housing_monitoring.alerts import find_alerts
-from housing_monitoring.columns import NumericColumn
 from housing_monitoring.comparison import compare
 from housing_monitoring.measurements import levels, measure
 from housing_monitoring.performance import CONFIDENCE, Performance
 from housing_monitoring.ranks import rank_shift
 from housing_monitoring.statistics import out_of_range_noise, quantile
 from housing_training.profile import numeric_profile
-from tests.windows import tally
+from tests.windows import numbers, tally
 
 Z = quantile(20)
 Draw = Callable[[np.random.Generator, int], np.ndarray]
@@ -32,7 +31,7 @@ LEVELS = levels(Thresholds())
 
 
 def alerts(reference: np.ndarray, window: np.ndarray) -> set[str]:
-    feature = compare("x", tally(numeric_profile(reference), NumericColumn(window)), Z)
+    feature = compare("x", tally(numeric_profile(reference), numbers(window)), Z)
     found = find_alerts(measure([feature], None, NOTHING, LEVELS, Z), LEVELS)
     return {alert.name for alert in found}
 
