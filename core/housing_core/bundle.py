@@ -6,6 +6,7 @@ A version in MLflow is a normal pyfunc model; the bundle is the folder `artifact
 |---|---|
 | `model.onnx` | the graph: one typed rank-2 input (rows, 1) per column, named by the column's position (`column_0`, ...); outputs `label` (int64 class index, (rows,)) and `probabilities` (float32, (rows, classes)) |
 | `inputs.onnx`, `trees.npz` | the same model taken apart, since serving walks trees by itself: the graph from the same inputs to what the trees are given, and the trees with all that comes behind them (`housing_training.compact_trees`); left out when the trees do not fit its numbers, and then `model.onnx` serves |
+| `inputs.json` | what `inputs.onnx` computes, as lists (`housing_core.listed_inputs`): for few rows that is faster; left out where it computes something else |
 | `schema.json` | columns, crosses, classes, boundaries in money, cleaning rules: `Schema` |
 | `reference.json` | what monitoring compares with: `Reference` |
 | `golden.json` | rows with their expected answers: `GoldenRow` list |
@@ -30,7 +31,7 @@ BUNDLE_PATH = "artifacts/bundle"
 """Where the bundle sits in the registered MLflow model."""
 
 GRAPH_FILE = "model.onnx"
-INPUTS_FILE, TREES_FILE = "inputs.onnx", "trees.npz"
+INPUTS_FILE, LISTED_FILE, TREES_FILE = "inputs.onnx", "inputs.json", "trees.npz"
 SCHEMA_FILE = "schema.json"
 REFERENCE_FILE = "reference.json"
 GOLDEN_FILE = "golden.json"

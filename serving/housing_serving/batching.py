@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sized
 from dataclasses import dataclass
 
 from housing_serving.metrics import Metrics
@@ -41,11 +42,17 @@ class _Waiting:
 
 
 class Batcher:
-    """The small requests that wait for the model; for use on the event loop only."""
+    """The small requests that wait for the model; for use on the event loop only.
+
+    Attributes:
+        under_way: requests that the server has begun to answer, once there is one that tells.
+
+    """
 
     def __init__(self, predictor: Predictor, metrics: Metrics) -> None:
         self._predictor = predictor
         self._metrics = metrics
+        self.under_way: Sized = ()
         self._waiting: deque[_Waiting] = deque()
         self._rows = 0
         self._shown = 0
@@ -67,6 +74,8 @@ class Batcher:
             Problem: 503 when too many wait or no model is loaded, 422 for a bad value.
 
         """
+        if len(self.under_way) == 1 and not self._waiting:
+            return self._predictor.answer(question)  # there is nobody to be classified with
         if self.is_full:
             raise self.refuse()
         loop = asyncio.get_running_loop()

@@ -18,6 +18,7 @@ from housing_core.cleaning import (
 )
 
 Listing = Mapping[str, Any]
+Columns = dict[str, list[Any]]
 Inputs = dict[str, NDArray[Any]]
 
 REPORTED_ERRORS = 10
@@ -127,7 +128,11 @@ class Encoder:
         self._known = frozenset(self.columns)
 
     def encode(self, rows: Sequence[Listing]) -> Inputs:
-        """Inputs of the graph, each of shape (rows, 1): float32 with NaN, or objects of str with "".
+        """Inputs of the graph; see `clean` and `to_inputs`."""
+        return self.to_inputs(self.clean(rows))
+
+    def clean(self, rows: Sequence[Listing]) -> Columns:
+        """The typed value of each row, by input of the graph: numbers with NaN, or texts with "".
 
         Args:
             rows: listings as they came; a column that is absent or null is missing.
@@ -144,16 +149,19 @@ class Encoder:
                 [BadField(i, None, list(rows[i])[:5], expected) for i in strangers]
             )
         try:
-            cleaned = {column.input_name: column.clean(rows) for column in self._columns}
+            return {column.input_name: column.clean(rows) for column in self._columns}
         except BadValueError:
             raise BadListingsError(self._bad_fields(rows)) from None
+
+    def to_inputs(self, columns: Columns) -> Inputs:
+        """Inputs of the graph, each of shape (rows, 1): float32, or objects of str."""
         # Two arrays and their parts are made in less time than one array for each column.
         numbers = [c.input_name for c in self._columns if c.is_number]
         texts = [c.input_name for c in self._columns if not c.is_number]
         inputs: Inputs = {}
         for names, kind in ((numbers, np.float32), (texts, object)):
-            values = np.array([cleaned[name] for name in names], kind)
-            inputs.update(zip(names, values.reshape(len(names), len(rows), 1), strict=True))
+            values = np.array([columns[name] for name in names], kind)
+            inputs.update(zip(names, values.reshape(len(names), -1, 1), strict=True))
         return inputs
 
     def ignored_fields(self, rows: Sequence[Listing]) -> list[str]:

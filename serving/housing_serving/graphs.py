@@ -16,11 +16,13 @@ from housing_core.bundle import (
     GRAPH_BATCH_ROWS,
     GRAPH_FILE,
     INPUTS_FILE,
+    LISTED_FILE,
     TREES_FILE,
     BundleError,
     Schema,
 )
-from housing_serving.encoding import Inputs
+from housing_serving.encoding import Columns, Inputs
+from housing_serving.listed_inputs import read_listed_inputs
 from housing_serving.trees import Trees, open_library, read_trees
 
 OUTPUTS = ["label", "probabilities"]
@@ -54,14 +56,22 @@ class Graph(Protocol):
     def files(self) -> str:
         """The files that it was made of, for messages."""
 
+    @property
+    def batch_rows(self) -> int:
+        """Most rows to give it at once."""
+
     def run(self, inputs: Inputs) -> Predictions:
-        """Answer at most `GRAPH_BATCH_ROWS` rows."""
+        """Answer some rows."""
+
+    def run_few(self, columns: Columns) -> Predictions | None:
+        """Answer few rows in less time; None where there is no other way."""
 
 
 class WholeGraph:
     """`model.onnx`."""
 
     files = GRAPH_FILE
+    batch_rows = GRAPH_BATCH_ROWS
 
     def __init__(self, folder: Path, schema: Schema) -> None:
         """Load it.
@@ -80,11 +90,16 @@ class WholeGraph:
         """See `Graph`."""
         return Predictions(*self._session.run(OUTPUTS, inputs))
 
+    def run_few(self, columns: Columns) -> Predictions | None:  # noqa: ARG002
+        """See `Graph`."""
+        return None
+
 
 class GraphApart:
-    """What comes before the trees, by ONNX Runtime, and the trees."""
+    """What comes before the trees, of many rows by ONNX Runtime, and the trees."""
 
-    files = f"{INPUTS_FILE} and {TREES_FILE}"
+    files = f"{INPUTS_FILE}, {LISTED_FILE} and {TREES_FILE}"
+    batch_rows = 1_000
 
     def __init__(self, folder: Path, schema: Schema, trees: Trees) -> None:
         """Load what comes before.
@@ -99,10 +114,17 @@ class GraphApart:
         self._read = [node.name for node in self._session.get_outputs()]
         if len(self._read) != (2 if trees.is_sparse else 1):
             raise BundleError(f"{INPUTS_FILE} does not fit {TREES_FILE}")
+        self._listed = read_listed_inputs(folder)
 
     def run(self, inputs: Inputs) -> Predictions:
         """See `Graph`."""
         return Predictions(*self._trees.answer(self._session.run(self._read, inputs)))
+
+    def run_few(self, columns: Columns) -> Predictions | None:
+        """See `Graph`."""
+        if self._listed is None:
+            return None
+        return Predictions(*self._trees.answer(self._listed.of(columns)))
 
 
 def load_parts(folder: Path, schema: Schema) -> GraphApart | None:
@@ -125,15 +147,13 @@ def load_parts(folder: Path, schema: Schema) -> GraphApart | None:
 
 def run_in_batches(graph: Graph, inputs: Inputs) -> Predictions:
     """A batch of rows at a time: the whole graph spreads each over thousands of features."""
-    rows = len(next(iter(inputs.values())))
+    rows, most = len(next(iter(inputs.values()))), graph.batch_rows
+    if rows <= most:
+        return graph.run(inputs)
     batches = [
-        graph.run(
-            {name: values[start : start + GRAPH_BATCH_ROWS] for name, values in inputs.items()}
-        )
-        for start in range(0, rows, GRAPH_BATCH_ROWS)
+        graph.run({name: values[start : start + most] for name, values in inputs.items()})
+        for start in range(0, rows, most)
     ]
-    if len(batches) == 1:
-        return batches[0]
     return Predictions(
         np.concatenate([batch.labels for batch in batches]),
         np.concatenate([batch.probabilities for batch in batches]),

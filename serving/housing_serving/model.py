@@ -32,6 +32,7 @@ from housing_serving.graphs import (
     load_parts,
     run_in_batches,
 )
+from housing_serving.listed_inputs import FEW_ROWS
 
 logger = logging.getLogger(__name__)
 
@@ -158,4 +159,6 @@ def _compare(
 
 
 def _run(graph: Graph, encoder: Encoder, rows: Sequence[Listing]) -> Predictions:
-    return run_in_batches(graph, encoder.encode(rows))
+    columns = encoder.clean(rows)
+    few = graph.run_few(columns) if len(rows) <= FEW_ROWS else None
+    return few or run_in_batches(graph, encoder.to_inputs(columns))

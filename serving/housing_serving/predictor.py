@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from housing_core.tasks import ServingTask
 from housing_serving.answer import common_part, list_predictions, write_answer
@@ -55,6 +56,7 @@ class Predictor:
         self._serving = serving
         self._metrics = metrics
         self._log = log
+        self._common: tuple[tuple[str, str] | None, dict[str, Any]] = None, {}
 
     def question(self, body: bytes, received: Received) -> Question:
         """Read the listings of a request body.
@@ -120,12 +122,7 @@ class Predictor:
             rows=rows,
             predictions=predictions,
         )
-        common = common_part(
-            model_name=self._task.model_name,
-            model=model,
-            track=self._task.track,
-            serving_from=serving.level,
-        )
+        common = self._common_part(serving, model)
         listed = list_predictions(model.schema.classes, predictions)
         answers: list[bytes | Problem] = []
         end = 0
@@ -183,6 +180,20 @@ class Predictor:
             positions=positions,
         )
         return predictions
+
+    def _common_part(self, serving: Serving, model: Model) -> dict[str, Any]:
+        """What answers have in common as long as the same thing answers."""
+        key = model.version, serving.level
+        last, common = self._common
+        if last != key:
+            common = common_part(
+                model_name=self._task.model_name,
+                model=model,
+                track=self._task.track,
+                serving_from=serving.level,
+            )
+            self._common = key, common
+        return common
 
     def _settle(
         self,

@@ -112,4 +112,6 @@ def serve(service: Service, shared: socket.socket, sharing: Sharing | None = Non
     )
     gc.freeze()
     gc.set_threshold(COLLECTED_OBJECTS)
-    DrainingServer(config, service, sharing).run([shared])
+    server = DrainingServer(config, service, sharing)
+    service.batcher.under_way = server.server_state.tasks
+    server.run([shared])

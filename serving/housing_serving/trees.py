@@ -22,9 +22,12 @@ from housing_core.bundle import TREES_FILE, BundleError
 BLOCK_ROWS = 32
 """As in trees.c."""
 
+_AHEAD = 8
+"""Nodes that trees.c reads at once, the last of them perhaps behind the end."""
+
 LIBRARY = Path(__file__).parent / "native" / f"trees-{platform.machine()}.so"
 
-_NODE = np.dtype([("column", np.uint16), ("rank", np.uint16), ("jump", np.int32)])
+_NODE = np.dtype([("column", np.uint16), ("least", np.uint16), ("jump", np.int32)])
 _ARRAYS: Mapping[str, type] = {
     "roots": np.int32,
     "first_sums": np.int32,
@@ -79,16 +82,15 @@ class Trees:
             parts: dict[str, NDArray[Any]] = {
                 name: np.ascontiguousarray(content[name], kind) for name, kind in _ARRAYS.items()
             }
-            nodes = np.empty(len(content["jumps"]), _NODE)
-            nodes["column"], nodes["rank"] = content["columns"], content["ranks"]
-            nodes["jump"] = content["jumps"]
+            nodes = _nodes(content)
             self.is_sparse = bool(content["is_sparse"])
             divisor = float(content["divisor"])
-            _check(nodes, parts)
+            _check(nodes[: 1 - _AHEAD], parts)
             self.classes = int(parts["first_sums"].max()) + parts["leaf_values"].shape[1]
             self._baseline = _row(content, "baseline", self.classes)
-            self._shifts = _row(content, "calibration_shifts", self.classes)
-            if self._shifts is not None:
+            shifts = _row(content, "calibration_shifts", self.classes)
+            self._factors = None if shifts is None else np.exp(shifts - shifts.max())
+            if self._factors is not None:
                 self._scale = float(content["calibration_scale"])
                 self._floor = float(content["calibration_floor"])
         except (KeyError, ValueError, TypeError, IndexError) as error:
@@ -129,10 +131,10 @@ class Trees:
         if self._baseline is not None:
             sums = _softmax(sums + self._baseline)
         labels = sums.argmax(axis=1)
-        if self._shifts is not None:
-            # As `Calibration.apply` of training.
-            logits = np.log(np.maximum(sums, self._floor))
-            sums = _softmax(logits * self._scale + self._shifts)
+        if self._factors is not None:
+            # As `Calibration.apply` of training, whose softmax has the logarithms of these.
+            sums = np.maximum(sums, self._floor) ** self._scale * self._factors
+            sums /= sums.sum(axis=1, keepdims=True)
         return labels, sums.astype(np.float32)
 
     def _sums(self, given: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
@@ -188,6 +190,18 @@ def _softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
     exponents = np.exp(values - values.max(axis=1, keepdims=True))
     shares: NDArray[np.float64] = exponents / exponents.sum(axis=1, keepdims=True)
     return shares
+
+
+def _nodes(content: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """The nodes as trees.c has them: with the least rank that jumps, which in leaves is any."""
+    count = len(content["jumps"])
+    nodes = np.empty(count + _AHEAD - 1, _NODE)
+    nodes[count:] = 0
+    there = nodes[:count]
+    there["column"], there["jump"] = content["columns"], content["jumps"]
+    there["least"] = content["ranks"] + np.uint16(1)
+    there["least"][there["jump"] < 0] = 0
+    return nodes
 
 
 def _row(

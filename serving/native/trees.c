@@ -1,16 +1,22 @@
 // Walks the trees of a bundle: see training's compact_trees.py for what they are.
 //
-// An answer is thousands of steps from node to node, each of which waits for memory. So a few walks
-// are under way at a time, all through one tree before the next, for so few rows that their ranks
-// stay in the cache. Built without a C library: compile.sh.
+// An answer is thousands of steps from node to node, most of them to the next one, and each that jumps
+// waits for memory. So several nodes in a row are asked at once; and some walks are under way at a
+// time, all through one tree before the next, for so few rows that their ranks stay in the cache.
+// Built without a C library: compile.sh.
 #include <stdint.h>
 
-enum { WALKS = 16, BLOCK_ROWS = 32 };
+enum { WALKS = 32, BLOCK_ROWS = 32, AHEAD = 8 };
 
+// A row whose rank in the column is at least `least` goes `jump` nodes on. A leaf has the jump
+// -1 - (its number) and takes every rank. AHEAD - 1 nodes more than there are can be read.
 typedef struct {
-    uint16_t column, rank;
+    uint16_t column, least;
     int32_t jump;
 } Node;
+
+typedef uint16_t Ranks __attribute__((vector_size(2 * AHEAD)));
+typedef uint8_t Marks __attribute__((vector_size(AHEAD)));
 
 typedef struct {
     const Node *nodes;
@@ -45,10 +51,15 @@ static uint16_t rank(const Trees *trees, int64_t column, double value) {
     return (uint16_t)low;
 }
 
-static const Node *next(const Walk *walk) {
-    const Node *node = walk->node;
-    int64_t over = walk->ranks[node->column] > node->rank;
-    return node + 1 + (-over & (int64_t)(node->jump - 1)); // a branch would be guessed wrongly
+// How many of the next nodes, AHEAD at most, the row passes before one that makes it jump.
+static int passed(const Node *node, const uint16_t *ranks) {
+    Ranks own, least;
+    for (int i = 0; i < AHEAD; i++) own[i] = ranks[node[i].column], least[i] = node[i].least;
+    union {
+        Marks each;
+        uint64_t all;
+    } jumping = {__builtin_convertvector((Ranks)(own >= least), Marks)};
+    return jumping.all ? __builtin_ctzll(jumping.all) / 8 : AHEAD;
 }
 
 // ranks (rows, columns) → leaves (rows, trees)
@@ -64,11 +75,16 @@ static void walk(const Trees *trees, const uint16_t *ranks, int64_t rows, int32_
         }
         if (busy == 0) return;
         for (int i = 0; i < busy; i++) {
-            if (walks[i].node->jump >= 0) {
-                walks[i].node = next(&walks[i]);
+            int steps = passed(walks[i].node, walks[i].ranks);
+            const Node *node = walks[i].node + steps;
+            int32_t jump = node->jump, jumps = steps < AHEAD;
+            // One branch, that is mostly taken: any other would be guessed wrongly half of the time.
+            if (!(jumps & (jump < 0))) {
+                walks[i].node = node + (-jumps & jump);
+                __builtin_prefetch(walks[i].node);
                 continue;
             }
-            *walks[i].leaf = -1 - walks[i].node->jump;
+            *walks[i].leaf = -1 - jump;
             if (tree < trees->trees) {
                 walks[i] = (Walk){trees->nodes + trees->roots[tree], ranks + row * trees->columns,
                                   leaves + row * trees->trees + tree};

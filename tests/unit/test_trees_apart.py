@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,24 @@ import pytest
 from numpy.typing import NDArray
 
 from housing_core.api.spec import Training
-from housing_core.bundle import GRAPH_FILE, TREES_FILE, BundleError, ModelKind, Schema
+from housing_core.bundle import (
+    GRAPH_FILE,
+    LISTED_FILE,
+    TREES_FILE,
+    BundleError,
+    ModelKind,
+    Schema,
+)
 from housing_serving import trees
 from housing_serving.encoding import Inputs
-from housing_serving.graphs import GraphApart, WholeGraph, load_parts, run_in_batches
+from housing_serving.graphs import (
+    GraphApart,
+    Predictions,
+    WholeGraph,
+    load_parts,
+    run_in_batches,
+)
+from housing_serving.listed_inputs import FEW_ROWS
 from housing_serving.model import load_model
 from housing_training.calibration import Calibration
 from housing_training.compact_trees import SplitNodes, Votes, compact
@@ -71,6 +86,70 @@ def test_one_row_is_answered_as_among_others(prepared: Prepared, tmp_path: Path)
         alone = parts.run({name: values[row : row + 1] for name, values in inputs.items()})
         assert alone.labels[0] == together.labels[row]
         assert (alone.probabilities[0] == together.probabilities[row]).all()
+
+
+def few_at_a_time(parts: GraphApart, inputs: Inputs) -> Predictions:
+    """The way of few rows, with all of them."""
+    answers = []
+    for start in range(0, len(next(iter(inputs.values()))), FEW_ROWS):
+        some = slice(start, start + FEW_ROWS)
+        found = parts.run_few({name: v[some].ravel().tolist() for name, v in inputs.items()})
+        assert found is not None
+        answers.append(found)
+    return Predictions(
+        np.concatenate([one.labels for one in answers]),
+        np.concatenate([one.probabilities for one in answers]),
+    )
+
+
+def test_few_rows_are_answered_from_lists_as_by_the_whole_graph(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    """All of the holdout; as it is, with every number missing in turn, and with strange texts."""
+    schema, inputs = write(prepared, tmp_path, "HashedForest", CALIBRATED)
+    whole, parts = WholeGraph(tmp_path, schema), parts_of(tmp_path, schema)
+    strange = ["", "İğneada\x1f=|", "😀", "a" * 500]
+    cases = [inputs]
+    for name, values in inputs.items():
+        if values.dtype == np.float32:
+            cases.append(inputs | {name: np.full_like(values, np.nan)})
+        else:
+            texts = np.resize(np.array(strange, object), values.shape)
+            cases.append(inputs | {name: texts})
+    for case in cases:
+        expected, found = run_in_batches(whole, case), few_at_a_time(parts, case)
+        assert (found.labels == expected.labels).all()
+        assert np.abs(found.probabilities - expected.probabilities).max() < 1e-6
+
+
+@pytest.mark.parametrize("candidate", ["EncodedForest", "EncodedBoosting"])
+def test_what_is_no_list_of_what_stands_where_is_left_to_the_graph(
+    prepared: Prepared, tmp_path: Path, candidate: ModelKind
+) -> None:
+    schema, inputs = write(prepared, tmp_path, candidate, Calibration())
+    columns = {name: values[:2].ravel().tolist() for name, values in inputs.items()}
+    assert parts_of(tmp_path, schema).run_few(columns) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"numbers": []}', "inputs.json cannot be read"),
+        ("{", "inputs.json cannot be read"),
+        ('"signs":[1]', "inputs.json has a position without a sign"),
+    ],
+)
+def test_lists_that_are_damaged_are_refused(
+    prepared: Prepared, tmp_path: Path, content: str, message: str
+) -> None:
+    schema, _ = write(prepared, tmp_path, "HashedForest", Calibration())
+    file = tmp_path / LISTED_FILE
+    whole = file.read_text("utf-8")
+    file.write_text(
+        re.sub(r'"signs":\[[^\]]*\]', content, whole) if "signs" in content else content, "utf-8"
+    )
+    with pytest.raises(BundleError, match=message):
+        parts_of(tmp_path, schema)
 
 
 def one_split(missing_over: bool, features: int | None = None) -> dict[str, NDArray[Any]]:

@@ -21,9 +21,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.ensemble import RandomForestClassifier
 
+from housing_core.listed_inputs import ListedInputs
 from housing_training.compact_trees import SplitNodes, Votes, compact
 from housing_training.features import CROSS_SEPARATOR, Encoder, HashedInput
 from housing_training.graph import Array, GraphBuilder, TreesApart
+from housing_training.list_inputs import list_inputs
 
 _SUM = 1
 _GREATER = 3
@@ -91,20 +93,22 @@ def add_hashed_forest(
 ) -> str:
     """The seed's model: features of the inputs, then the forest; returns its answers' name."""
     layout = _lay_out(forest, encoder.width)
-    _add_features(graph, encoder, inputs, layout)
-    return _add_forest(graph, forest, layout, ("positions", "signed_values"), encoder.width + 1)
+    signs = _add_features(graph, encoder, inputs, layout)
+    listed = list_inputs(encoder, inputs, layout.position, signs)
+    read = ("positions", "signed_values")
+    return _add_forest(graph, forest, layout, read, features=encoder.width + 1, listed=listed)
 
 
 def add_forest(graph: GraphBuilder, forest: RandomForestClassifier, width: int) -> str:
     """A forest over `features` (rows, width) as they are; returns its answers' name."""
     layout = _Layout(np.arange(width), np.ones(width, np.float32))
-    return _add_forest(graph, forest, layout, ("features",), None)
+    return _add_forest(graph, forest, layout, ("features",))
 
 
 def _add_features(
     graph: GraphBuilder, encoder: Encoder, inputs: Mapping[str, str], layout: _Layout
-) -> None:
-    """Make `features` (rows, width + 1) of the inputs."""
+) -> Array:
+    """Make `features` (rows, width + 1) of the inputs; returns the sign of each."""
     first = next(iter(inputs.values()))
     features = _Features(graph, encoder, inputs, layout)
     graph.add("Shape", [first], "row_count", start=0, end=1)
@@ -130,6 +134,7 @@ def _add_features(
         axis=1,
         reduction="add",
     )
+    return signs
 
 
 def _add_numbers(features: _Features) -> None:
@@ -252,13 +257,16 @@ def _add_forest(
     forest: RandomForestClassifier,
     layout: _Layout,
     read: Sequence[str],
-    features: int | None,
+    *,
+    features: int | None = None,
+    listed: ListedInputs | None = None,
 ) -> str:
     """`features` → leaf of each tree → its class distribution → mean over the trees.
 
     Args:
         read: what the trees apart are given, see `graph.TreesApart`.
         features: how many there are, where that is not all of them; see `compact`.
+        listed: how they come from the inputs then.
 
     """
     leaves = _number_leaves(forest)
@@ -267,7 +275,7 @@ def _add_forest(
     table = np.array(list(leaves.distributions), np.float64)
     trees = len(forest.estimators_)
     votes = Votes(table[held], np.zeros(trees), trees, None)
-    graph.apart = TreesApart(tuple(read), compact(split, votes, features))
+    graph.apart = TreesApart(tuple(read), compact(split, votes, features), listed)
     graph.add("Cast", ["leaf_numbers"], "leaf", to=TensorProto.INT32)
     # float64, as in scikit-learn: what is a tie there is a tie here.
     graph.add("Gather", [graph.constant("distributions", table), "leaf"], "votes", axis=0)

@@ -14,7 +14,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from housing_core.bundle import GRAPH_FILE, INPUTS_FILE, TREES_FILE, Schema
+from housing_core.bundle import GRAPH_FILE, INPUTS_FILE, LISTED_FILE, TREES_FILE, Schema
+from housing_core.listed_inputs import ListedInputs
 from housing_training.calibration import Calibration
 from housing_training.columns import Columns
 
@@ -32,11 +33,13 @@ class TreesApart:
     Attributes:
         read: tensors that the trees are given.
         arrays: of `trees.npz`; None where they do not fit its format.
+        listed: how those tensors come from the inputs; None where that is no list of what stands where.
 
     """
 
     read: tuple[str, ...]
     arrays: dict[str, Array] | None
+    listed: ListedInputs | None = None
 
 
 @dataclass
@@ -111,6 +114,8 @@ def export_graph(
         arrays = apart.arrays | _calibration_arrays(calibration)
         np.savez_compressed(content, allow_pickle=False, **arrays)
         files[TREES_FILE] = content.getvalue()
+        if apart.listed is not None:
+            files[LISTED_FILE] = apart.listed.model_dump_json().encode()
     return files
 
 

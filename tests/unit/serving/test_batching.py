@@ -82,6 +82,16 @@ def test_requests_of_one_moment_are_one_batch_and_each_gets_its_own_answer(setup
     assert entry.rows == [LOW, HIGH, LOW, HIGH]
 
 
+def test_a_request_that_is_alone_waits_for_nobody(setup: Setup) -> None:
+    setup.batcher.under_way = ["this one"]
+    with pytest.raises(StopIteration) as ended:
+        setup.batcher.answer(Question([HIGH], Received("0", NOW, 10))).send(None)
+    assert json.loads(ended.value.value)["predictions"][0]["class"] == "High"
+    setup.batcher.under_way = ["this one", "another", "a third"]
+    setup.ask([LOW], [HIGH])
+    assert setup.batches == [1, 2]
+
+
 def test_a_bad_request_leaves_the_others_of_its_batch_unharmed(setup: Setup) -> None:
     low, bad, high = setup.ask([LOW], [{"area": "large"}], [HIGH])
     assert isinstance(bad, Problem)
