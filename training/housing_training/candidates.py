@@ -18,6 +18,7 @@ from housing_training.models import Model
 from housing_training.resampling import resample
 from housing_training.target import Classes, Prices
 from housing_training.target_encoding import TargetEncoder, fit_target_encoder
+from housing_training.threads import boosting_threads
 
 CANDIDATES: dict[ModelKind, str] = {
     "EncodedBoosting": "histogram gradient boosting on cross-fitted target encoding",
@@ -158,7 +159,9 @@ class Fitter:
             random_state=self.training.seed,
             **{**BOOSTING_SETTINGS, **self.boosting},
         )
-        return Model(encoded.encoder, boosting.fit(encoded.features, encoded.labels), self.classes)
+        with boosting_threads(len(encoded.labels)):
+            boosting.fit(encoded.features, encoded.labels)
+        return Model(encoded.encoder, boosting, self.classes)
 
     def encode(
         self, name: ModelKind, part: Part, say: Callable[[str], None] | None = None

@@ -15,6 +15,7 @@ from housing_training.features import Codes
 from housing_training.intervals import confusion_counts, matrix_scores, score_intervals
 from housing_training.models import Model
 from housing_training.scoring import Graph, graph_inputs
+from housing_training.threads import boosting_threads
 
 MOST_ROWS = 2_000
 REPEATS = 3
@@ -99,7 +100,8 @@ def learning_curve(model: Model, part: Part, seed: int) -> list[tuple[int, float
 def _stages(model: Model, features: Any) -> Iterator[np.ndarray[Any, np.dtype[np.float64]]]:
     """Answers after each tree or iteration; a forest's as sums, whose largest is the mean's."""
     if isinstance(model.estimator, HistGradientBoostingClassifier):
-        yield from model.estimator.staged_predict_proba(features)
+        with boosting_threads(len(features)):
+            yield from model.estimator.staged_predict_proba(features)
         return
     dense = features if isinstance(features, np.ndarray) else features.toarray()
     votes = np.zeros((len(dense), len(model.estimator.classes_)))

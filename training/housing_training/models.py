@@ -16,6 +16,7 @@ from housing_training.features import Encoder, TypedRows
 from housing_training.forest import class_probabilities
 from housing_training.graph import GraphBuilder
 from housing_training.target_encoding import TargetEncoder
+from housing_training.threads import boosting_threads
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Model:
         if isinstance(self.estimator, RandomForestClassifier):
             found = class_probabilities(self.estimator, features)
         else:
-            found = self.estimator.predict_proba(features)
+            with boosting_threads(len(features)):
+                found = self.estimator.predict_proba(features)
         return self.spread(found)
 
     def spread(

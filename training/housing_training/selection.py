@@ -32,6 +32,7 @@ from housing_training.intervals import (
     score_intervals,
 )
 from housing_training.models import Model
+from housing_training.threads import boosting_threads
 
 FOLDS = 5
 STAGE = 20
@@ -105,9 +106,10 @@ def staged_answers(model: Model, features: Any) -> Answers:
     if not isinstance(model.estimator, HistGradientBoostingClassifier):
         return model.answer_features(features)[np.newaxis]
     staged = model.estimator.staged_predict_proba(features)
-    return np.stack(
-        [model.spread(answers) for n, answers in enumerate(staged, start=1) if n % STAGE == 0]
-    )
+    with boosting_threads(len(features)):
+        return np.stack(
+            [model.spread(answers) for n, answers in enumerate(staged, start=1) if n % STAGE == 0]
+        )
 
 
 def choose(
