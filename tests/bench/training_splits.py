@@ -176,14 +176,15 @@ def measure(dataset: str, split: int, recipe: str) -> dict[str, Any]:
             kept = Checkpoints(training)
             fitted = fitter.fit("HashedForest", part, grow=kept.grow)
             extra["checkpoint_seconds"] = round(kept.seconds, 2)
-            probabilities = fitted.answer(test.typed)
         else:
             found = choose(fitter, part, training, digest="", say=lambda message: None)
             fitted = fitter.fit(found.model, part, iterations=found.iterations)
             extra["model"], extra["iterations"] = found.model, found.iterations
-            probabilities = calibration_of(found).apply(fitted.answer(test.typed))
         fit_seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - busy
-        named = fitted.answer(test.typed).argmax(axis=1)
+        probabilities = fitted.answer(test.typed)
+        named = probabilities.argmax(axis=1)
+        if recipe == "auto":
+            probabilities = calibration_of(found).apply(probabilities)
     scores = score(test.labels, named, probabilities)
     return {
         "dataset": dataset,

@@ -1,13 +1,15 @@
 """Rebalancing of the classes in the training part (seed 4.5): SMOTE (Chawla et al. 2002).
 
 The rows are those that imbalanced-learn makes of the same random numbers, in a tenth of the time and
-without its gibibyte of distances: neighbours are looked for only of the rows that are drawn, and the
-distance is that of the few numbers plus that of the sparse rest.
+without its gibibyte of distances: neighbours are looked for only of the rows that are drawn, among
+those that are near in one number, and the distance is that of the few numbers plus that of the
+sparse rest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,8 +20,11 @@ from scipy.spatial.distance import cdist
 from housing_core.api.spec import Resampling
 from housing_training.target import Classes
 
-BLOCK_BYTES = 16 << 20
-"""Memory for the distances of a block of rows, on each core."""
+BLOCK_ROWS = 64
+"""Rows whose neighbours are looked for together."""
+
+STEP_ROWS = 512
+"""Rows that they are held against at a time."""
 
 NEIGHBOURS = 5
 """SMOTE's own default: synthetic rows lie between a row and one of its five nearest."""
@@ -29,6 +34,9 @@ _DENSE_SHARE = 0.2
 
 Features = sparse.csr_matrix[Any]
 Positions = np.ndarray[Any, np.dtype[np.int64]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+_NONE: Positions = np.empty(0, np.int64)
 
 
 def plan_oversampling(counts: Sequence[int], max_ratio: float) -> dict[int, int]:
@@ -97,9 +105,12 @@ def synthetic_rows(own: Features, count: int, seed: int) -> Features:
 def nearest(own: Features, rows: Positions, neighbours: int) -> Positions:
     """(len(rows), neighbours) positions of the rows that are nearest to `rows`, nearest first.
 
+    Exact: the class is ordered by the number that varies most, and each row is held against others
+    from its own place outwards, until that number alone is further away than what was found.
+
     Args:
         own: (rows, features).
-        rows: positions of those whose neighbours are wanted.
+        rows: distinct positions of those whose neighbours are wanted.
         neighbours: of each, fewer than there are rows.
 
     """
@@ -107,22 +118,94 @@ def nearest(own: Features, rows: Positions, neighbours: int) -> Positions:
     present = np.diff(columns.indptr)
     numeric = present > _DENSE_SHARE * own.shape[0]
     numbers = columns[:, numeric].toarray().astype(np.float64)
+    first = np.zeros(own.shape[0])
+    if numeric.any():
+        first = numbers[:, np.ptp(np.quantile(numbers, [0.1, 0.9], axis=0), axis=0).argmax()]
+    order = np.argsort(first, kind="stable")
     others = sparse.csr_matrix(columns[:, ~numeric & (present > 0)], dtype=np.float32)
-    squares = np.asarray(others.multiply(others).sum(axis=1)).ravel()
-    turned = np.ascontiguousarray(others.T.toarray())
+    ordered = _Ordered(first[order], numbers[order], others[order])
+    is_wanted = np.zeros(own.shape[0], bool)
+    is_wanted[rows] = True
+    wanted = np.flatnonzero(is_wanted[order])
+    blocks = [wanted[start : start + BLOCK_ROWS] for start in range(0, len(wanted), BLOCK_ROWS)]
+    look = delayed(ordered.nearest)
+    found = Parallel(n_jobs=-1, prefer="threads")(look(block, neighbours) for block in blocks)
+    nearest_of = np.empty((own.shape[0], neighbours), np.int64)
+    nearest_of[order[wanted]] = order[np.concatenate(found)]
+    return nearest_of[rows]
 
-    def look(block: Positions) -> Positions:
-        # |a - b|² of the numbers directly, since their squares may be huge; of the others, which
-        # are small whole numbers, as |a|² - 2 ab + |b|².
-        distances = cdist(numbers[block], numbers, "sqeuclidean")
-        distances -= 2 * (others[block] @ turned)
-        distances += squares
-        distances[np.arange(len(block)), block] = np.inf  # no row is its own neighbour
-        found = np.argpartition(distances, neighbours - 1, axis=1)[:, :neighbours]
-        order = np.take_along_axis(distances, found, axis=1).argsort(axis=1, kind="stable")
-        nearest_first: Positions = np.take_along_axis(found, order, axis=1)
-        return nearest_first
 
-    size = max(1, BLOCK_BYTES // (16 * own.shape[0]))
-    blocks = [rows[start : start + size] for start in range(0, len(rows), size)]
-    return np.concatenate(Parallel(n_jobs=-1, prefer="threads")(map(delayed(look), blocks)))
+@dataclass(frozen=True)
+class _Ordered:
+    """The rows of a class in the order of one of their numbers.
+
+    Attributes:
+        first: (rows,) that number, rising.
+        numbers: (rows, numbers), `first` among them.
+        others: (rows, other features), small whole numbers, most of them zero.
+
+    """
+
+    first: Floats
+    numbers: Floats
+    others: Features
+
+    def nearest(self, block: Positions, neighbours: int) -> Positions:
+        """(len(block), neighbours) the nearest of rows that stand close to each other."""
+        squares = np.full((len(block), neighbours), np.inf)
+        found = np.zeros((len(block), neighbours), np.int64)
+        rows = len(self.first)
+        low = high = int(block[len(block) // 2])
+        while True:
+            # What the first number alone adds to the distance of all rows from here on.
+            below = above = _NONE
+            if low > 0:
+                gap = np.maximum(self.first[block] - self.first[low - 1], 0)
+                below = np.flatnonzero(gap**2 < squares[:, -1])
+            if high < rows:
+                gap = np.maximum(self.first[high] - self.first[block], 0)
+                above = np.flatnonzero(gap**2 < squares[:, -1])
+            if not len(below) and not len(above):
+                return found
+            for which, start, end in (
+                (below, max(0, low - STEP_ROWS), low),
+                (above, high, min(rows, high + STEP_ROWS)),
+            ):
+                if len(which):
+                    distances = self._distances(block[which], start, end)
+                    _keep_nearest(squares, found, which, distances, start)
+            low = max(0, low - STEP_ROWS) if len(below) else low
+            high = min(rows, high + STEP_ROWS) if len(above) else high
+
+    def _distances(self, block: Positions, start: int, end: int) -> Floats:
+        """(len(block), end - start) squared distances; of a row to itself infinite.
+
+        |a - b|² of the numbers directly, since their squares may be huge; of the others, which are
+        small whole numbers, as |a|² - 2 ab + |b|².
+        """
+        own, compared = self.others[block], self.others[start:end]
+        distances = cdist(self.numbers[block], self.numbers[start:end], "sqeuclidean")
+        distances -= 2 * (compared @ own.T.toarray()).T
+        distances += _squares(own)[:, np.newaxis] + _squares(compared)
+        itself = np.flatnonzero((start <= block) & (block < end))
+        distances[itself, block[itself] - start] = np.inf
+        return distances
+
+
+def _squares(rows: Features) -> Floats:
+    return np.asarray(rows.multiply(rows).sum(axis=1), np.float64).ravel()
+
+
+def _keep_nearest(
+    squares: Floats, found: Positions, which: Positions, distances: Floats, start: int
+) -> None:
+    """Let rows that are nearer take the places of those in `squares` and `found`."""
+    neighbours = squares.shape[1]
+    every = np.hstack([squares[which], distances])
+    at = np.broadcast_to(np.arange(start, start + distances.shape[1]), distances.shape)
+    places = np.hstack([found[which], at])
+    nearest = np.argpartition(every, neighbours - 1, axis=1)[:, :neighbours]
+    order = np.take_along_axis(every, nearest, axis=1).argsort(axis=1, kind="stable")
+    nearest = np.take_along_axis(nearest, order, axis=1)
+    squares[which] = np.take_along_axis(every, nearest, axis=1)
+    found[which] = np.take_along_axis(places, nearest, axis=1)

@@ -83,11 +83,12 @@ def test_the_rows_are_those_of_imbalanced_learn() -> None:
     np.testing.assert_allclose(ours.toarray(), theirs.toarray(), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("block_bytes", [1, 1 << 20])
+@pytest.mark.parametrize(("block", "step"), [(1, 1), (2, 7), (64, 512)])
 def test_neighbours_are_the_nearest_whatever_the_size_of_a_block(
-    monkeypatch: pytest.MonkeyPatch, block_bytes: int
+    monkeypatch: pytest.MonkeyPatch, block: int, step: int
 ) -> None:
-    monkeypatch.setattr(resampling, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(resampling, "BLOCK_ROWS", block)
+    monkeypatch.setattr(resampling, "STEP_ROWS", step)
     own, rows = mixed_rows(120), np.array([0, 5, 119])
     found = nearest(own, rows, 5)
     exact = NearestNeighbors(n_neighbors=6, algorithm="brute").fit(own.toarray().astype(float))
