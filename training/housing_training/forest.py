@@ -25,6 +25,13 @@ from housing_training.target import Classes
 DENSE_LIMIT_BYTES = 1 << 30
 """Up to this size the features are made dense, on which trees grow about twice as fast."""
 
+MOST_ROWS_OF_A_TREE = 200_000
+"""Each tree draws so many rows at most: a forest of unlimited trees grows with the rows it learns
+from, and one of a million rows takes more memory than a graph and its reader may."""
+
+# Once for all threads: `catch_warnings` is not for several at a time.
+warnings.filterwarnings("ignore", message="Warm-start fitting without")
+
 Features = sparse.csr_matrix[Any] | sparse.csc_matrix[Any] | np.ndarray[Any, Any]
 
 
@@ -42,6 +49,11 @@ def features_per_split(width: int, kept: int) -> int:
     return max(1, round(math.isqrt(width) * kept / width))
 
 
+def rows_of_a_tree(rows: int) -> int:
+    """How many of the rows each tree draws, with replacement; few draw all, as the seed's do."""
+    return min(rows, MOST_ROWS_OF_A_TREE)
+
+
 def forest_digest(
     features: Features, labels: Classes, settings: Forest, seed: int, width: int | None = None
 ) -> str:
@@ -56,7 +68,8 @@ def forest_digest(
         digest.update(np.ascontiguousarray(part).tobytes())
     parameters = settings.to_json()
     del parameters["trees"]  # a tree does not know how many follow
-    parts_of = [parameters, features.shape, width, seed, sklearn.__version__]
+    drawn = rows_of_a_tree(features.shape[0])
+    parts_of = [parameters, features.shape, width, drawn, seed, sklearn.__version__]
     digest.update(json.dumps(parts_of).encode())
     return digest.hexdigest()
 
@@ -143,10 +156,7 @@ def grow_forest(
         n_estimators=len(trees), warm_start=True, n_jobs=-1, **ground.settings
     )
     forest.estimators_ = trees
-    with warnings.catch_warnings():
-        # "does not fit new trees": it is called to set classes_ and n_features_in_.
-        warnings.filterwarnings("ignore", message="Warm-start fitting without")
-        return forest.fit(ground.features, labels)
+    return forest.fit(ground.features, labels)  # no trees: it sets classes_ and n_features_in_
 
 
 def _ground(
@@ -167,6 +177,7 @@ def _ground(
             "max_depth": settings.max_depth,
             "min_samples_leaf": settings.min_samples_leaf,
             "max_features": settings.max_features or features_per_split(width or columns, columns),
+            "max_samples": rows_of_a_tree(rows),
             "class_weight": weights,
             "random_state": seed,
         },
