@@ -113,6 +113,10 @@ class ResumableLearning:
     def fit(self, recipe: RecipeResult) -> tuple[Model, int]:
         """The model, and the trees that came from checkpoints."""
         resumed = 0
+        if recipe.model == "EncodedBoosting":
+            self.progress.say(
+                "EncodedBoosting is fitted in one go: checkpoint.everyTrees is for forests"
+            )
         fitter = self.prepared.fitter(self.training).with_settings(recipe.model, recipe.settings)
 
         def grow(features: Features, labels: Classes, width: int) -> RandomForestClassifier:

@@ -204,7 +204,12 @@ class Resampling(ApiType):
 class Forest(ApiType):
     """The random forest (seed 4.4)."""
 
-    trees: int = Field(default=100, ge=1, le=2_000, description="Number of trees.")
+    trees: int = Field(
+        default=100,
+        ge=1,
+        le=2_000,
+        description="Number of trees. Each draws as many rows as there are, and 200,000 at most.",
+    )
     max_depth: int | None = Field(
         default=None, ge=1, le=200, description="Deepest level of a tree; no limit when left out."
     )
@@ -223,7 +228,11 @@ class Checkpoint(ApiType):
     """How an interrupted training goes on (seed 4.6)."""
 
     every_trees: int = Field(
-        default=20, ge=1, le=2_000, description="Trees between two checkpoints in MLflow."
+        default=20,
+        ge=1,
+        le=2_000,
+        description="Trees between two checkpoints in MLflow. Boosting, which `recipe: auto` may "
+        "choose, has none: another attempt takes over what was chosen, and fits it anew.",
     )
 
 

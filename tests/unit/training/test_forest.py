@@ -107,6 +107,20 @@ def test_sparse_features_grow_the_same_forest_as_dense_ones(
     assert all(map(same, dense.estimators_, thin.estimators_))
 
 
+def test_a_tree_draws_as_many_rows_as_there_are_up_to_a_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def drawn(found: forest.RandomForestClassifier) -> set[float]:
+        return {round(tree.tree_.weighted_n_node_samples[0], 6) for tree in found.estimators_}
+
+    plain = Forest(trees=3, class_weight="None")
+    whole, before = grown(settings=plain)
+    monkeypatch.setattr(forest, "MOST_ROWS_OF_A_TREE", 80)
+    limited, after = grown(settings=plain)
+    assert (drawn(whole), drawn(limited)) == ({300}, {80})
+    assert before.digest != after.digest
+
+
 def test_a_checkpoint_of_another_forest_is_passed_over() -> None:
     trees, messages = grown()[1].unpack(digest="of other rows")
     assert trees == []

@@ -5,7 +5,7 @@ import pytest
 
 from housing_core.api.spec import Training
 from housing_core.bundle import ModelKind, RecipeResult
-from housing_training import folds
+from housing_training import folds, selection
 from housing_training.candidates import CANDIDATES, Part
 from housing_training.errors import InvalidDataError
 from housing_training.folds import make_folds
@@ -113,6 +113,18 @@ def test_who_runs_out_of_time_does_not_beat_who_went_on(prepared: Prepared) -> N
     found = chosen(prepared, training(budget="30s"), seconds=2.0)
     most = max(candidate.rows for candidate in found.candidates)
     assert found.candidates[0].rows == most
+
+
+def test_one_that_is_left_alone_goes_through_all_folds(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "CANDIDATES", {"EncodedForest": "a forest"})
+    found = chosen(prepared, training())
+    assert found.model == "EncodedForest"
+    assert found.candidates[0].rows > 0.95 * len(prepared.training.labels)
+    stopped = chosen(prepared, training(budget="5s"), seconds=2.0)
+    assert 0 < stopped.candidates[0].rows < found.candidates[0].rows
+    assert "auto.timeBudget is used up" in stopped.candidates[0].note
 
 
 def test_the_seeds_recipe_has_no_choice_but_a_calibration(prepared: Prepared) -> None:
