@@ -96,6 +96,10 @@ bench: setup images ## Benchmarks.
 bench-training: setup ## The default recipe against the seed's on paired splits; hours, goes on where it stopped.
 	@$(BIN)/python -m tests.bench.training_splits
 
+.PHONY: bench-rows
+bench-rows: setup ## Trainings of 10,000 to 1,000,000 rows; writes docs/results/rows.md, goes on where it stopped.
+	@$(BIN)/python -m tests.bench.training_rows
+
 .PHONY: soak
 soak: setup images ## Production under load while its pods are killed, rolled, scaled and evicted (MINUTES=10).
 	@$(BIN)/python -m tests.bench.soak --minutes $(MINUTES)

@@ -108,7 +108,7 @@ class Encoder:
         categories: categorical column → its categories, one feature each; others have none.
         hashed: what is hashed into the buckets; all share them.
         buckets: number of buckets of the hasher.
-        used: buckets that occur in the training part, rising; one feature each.
+        used: buckets that occur in the training part, in `fewest_rows` or more; rising, one feature each.
 
     """
 
@@ -206,9 +206,19 @@ def fit_encoder(
         *(HashedInput(c.name, (c.name,)) for c in columns.inputs if c.kind == "HighCardinality"),
         *(HashedInput(cross.name, tuple(cross.columns)) for cross in crosses),
     )
-    occurring = [np.unique(hash_column(item, rows, buckets)[0]) for item in hashed]
-    used = np.unique(np.concatenate(occurring)) if occurring else np.empty(0, np.int64)
+    counts = np.zeros(buckets, np.int64)
+    for item in hashed:
+        counts += np.bincount(hash_column(item, rows, buckets)[0], minlength=buckets)
+    used = np.flatnonzero(counts >= fewest_rows(rows.rows))
     return Encoder(medians, tuple(indicators), categories, hashed, buckets, used)
+
+
+def fewest_rows(rows: int) -> int:
+    """In how many of the rows a bucket must occur to be a feature: one in 5,000, three at most.
+
+    A split at a rarer one parts a row or two from thousands, and a tenth of the buckets are so.
+    """
+    return min(3, max(1, rows // 5_000))
 
 
 def hash_column(hashed: HashedInput, rows: TypedRows, buckets: int) -> tuple[Codes, Floats]:
