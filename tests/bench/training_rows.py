@@ -39,11 +39,11 @@ RECIPES = ("auto", "seed")
 MOST_MIB = 8 * 1024
 MOST_SECONDS = 3 * 3600
 
-PRICE_NOISE = 0.1
+PRICE_NOISE = 0.15
 """Standard deviation of the logarithm of what a price is multiplied by."""
 
-AREA_NOISE = 0.03
-EXCHANGED = 0.03
+AREA_NOISE = 0.05
+EXCHANGED = 0.1
 """Share of each column's cells that are taken from another listing."""
 
 AREA = "Brüt Metrekare"

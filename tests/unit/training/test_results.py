@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.bench import claims, training_report
+from tests.bench import claims, training_report, training_rows
 from tests.bench.training_report import mean_interval, page, table, with_table
 
 RESULTS = json.loads(training_report.RESULTS.read_text("utf-8"))
@@ -39,3 +39,39 @@ def test_another_result_makes_another_table() -> None:
 def test_the_interval_of_a_mean_is_students() -> None:
     assert mean_interval([0.5]) is None
     assert mean_interval([0.1, 0.2, 0.3]) == pytest.approx((0.2, -0.0484, 0.4484), abs=1e-4)
+
+
+def test_the_page_of_rows_is_in_step_with_its_results() -> None:
+    results = json.loads(training_rows.RESULTS.read_text("utf-8"))
+    again = "run python -m tests.bench.training_rows --report-only"
+    assert training_rows.page(results) == training_rows.PAGE.read_text("utf-8"), again
+
+
+def test_growth_is_against_the_fewest_rows_and_what_did_not_end_says_why() -> None:
+    common = {"recipe": "seed", "seconds": 9.0, "peak_mib": 2000, "stages": {"read": 1.0}}
+    bundle = {"inputs.onnx": 1_000_000, "model.onnx": 2_000_000, "trees.npz": 500_000}
+    found = training_rows.page(
+        [
+            {**common, "rows": 100_000, "cpu_seconds": 50.0, "failed": "took too much"},
+            {
+                **common,
+                "rows": 10_000,
+                "cpu_seconds": 4.0,
+                "macro_f1": 0.7,
+                "model": "HashedForest",
+                "bundle": bundle,
+            },
+        ]
+    )
+    first = "| seed | 10,000 | 9 | 4 | 1.0 | 1.0 | 2,000 | 0.700 | HashedForest | 3.5 | 3.0 | 0.5 |"
+    assert first in found
+    assert (
+        "| seed | 100,000 | 9 | 50 | 12.5 | 12.5 | 2,000 | not finished: took too much |" in found
+    )
+
+
+def test_noisy_listings_are_as_many_and_next_to_none_twice() -> None:
+    made = training_rows.noisy_listings(3000)
+    assert len(made) == 3000
+    assert made.duplicated().sum() < 3
+    assert made.equals(training_rows.noisy_listings(3000))
