@@ -167,7 +167,12 @@ def page(results: Sequence[Result]) -> str:
         "and a real MLflow server: seconds of the clock and of CPU, and its peak memory. A training "
         f"that takes more than {MOST_MIB // 1024} GiB is ended.",
         "",
-        "*Growth* is the CPU time against that of 10,000 rows, beside what n·log n would make of it.",
+        "`auto` compares its candidates on 30,000 rows within its time budget, and fits the winner on "
+        "all. In `seed`, SMOTE's neighbours are exact and looked for along one number, and each tree "
+        "draws 200,000 rows at most ([why]"
+        "(../decisions/20261129-forests-and-smote-of-a-million-rows.md)).",
+        "",
+        "*Growth* is the CPU time against that of the recipe's fewest rows, beside what n·log n would make of it.",
         "",
         "| recipe | rows | seconds | CPU seconds | growth | n·log n | peak MiB | macro F1 | model "
         "| bundle, MB | of which the graph | and the trees apart |",
