@@ -65,9 +65,9 @@ def test_every_figure_of_several_passes_has_its_range() -> None:
 
 
 def test_a_server_that_logs_its_requests_is_refused() -> None:
-    _check_silence(b"MLflow does not answer\n" * MOST_LINES)
+    _check_silence(b"MLflow does not answer\n" * 100, "/predict")
     with pytest.raises(AssertionError, match="POST /predict"):
-        _check_silence(b"POST /predict 200\n" * (MOST_LINES + 1))
+        _check_silence(b"POST /predict 200\n" * (MOST_LINES + 1), "/predict")
 
 
 def test_our_own_generator_waits_for_every_answer_of_its_connections() -> None:

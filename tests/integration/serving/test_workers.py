@@ -86,7 +86,7 @@ def test_connections_that_are_opened_at_once_are_shared_and_all_answered(
             assert [client.getresponse().status for client in clients] == [200] * CONNECTIONS
             shares = [_open_connections(pid) for pid in _workers(serving.process.pid)]
         assert sum(shares) >= CONNECTIONS
-        assert min(shares) >= CONNECTIONS / 4
+        assert min(shares) >= CONNECTIONS / 8  # without sharing, often none
     assert serving.stop() == 0
 
 
