@@ -27,6 +27,9 @@ from housing_monitoring.performance import CONFIDENCE_BINS
 from housing_monitoring.profile import Profile
 from housing_monitoring.tally import NumberTally, Tally, blocks_of, tally_of
 
+COPY = "is a copy: other files hold each of its rows"
+"""Why a file was passed over that counts nothing."""
+
 CLOCK_DISAGREEMENT = timedelta(hours=1)
 """How far ahead of this clock rows are looked for, so that they can be counted and named."""
 
@@ -42,7 +45,7 @@ class Window:
         features: what is kept of each feature's values, by name.
         classes: int64, (blocks,), rows of each predicted class.
         confidences: int64, (blocks, CONFIDENCE_BINS), rows by the predicted class's probability.
-        skipped_files: files that were not read → why.
+        skipped_files: files that were not read, or are copies of others → why.
         skipped_rows: why rows were not judged → how many.
         messages: what a person should know of the rows.
 
@@ -68,8 +71,9 @@ def read_window(
     The log is read twice: first what tells rows apart, then the features of those that count, a
     chunk at a time. So 10,000,000 rows need no more memory than their numbers and times.
 
-    Half-written, foreign and corrupt files are skipped and named. Rows of other versions and
-    tracks, rows that are later than now and rows that were logged twice are counted.
+    Half-written, foreign and corrupt files, and copies of others, are skipped and named. Rows of
+    other versions and tracks, rows that are later than now and rows that were logged twice are
+    counted.
 
     Args:
         uri: of the prediction log.
@@ -115,9 +119,11 @@ def _window(
         if read.not_read:
             skipped_files[file.uri] = read.not_read
         parts += read.parts
-    parts, twice, digest = each_once(parts)
+    found = parts
+    parts, twice, digest = each_once(found)
     if twice:
         skipped_rows["logged twice"] = twice
+        skipped_files |= dict.fromkeys(_files_of(found) - _files_of(parts), COPY)
     times = np.concatenate([np.zeros(0, np.int64), *(part.times for part in parts)])
     blocks = _blocks(times)
     features, messages = _features(parts, blocks, profile)
@@ -133,6 +139,11 @@ def _window(
         skipped_rows=dict(sorted(skipped_rows.items())),
         messages=tuple(messages),
     )
+
+
+def _files_of(parts: list[Part]) -> set[str]:
+    """The files that have a row in the window."""
+    return {part.stretch.file.uri for part in parts if len(part.identities)}
 
 
 def _blocks(times: NDArray[np.int64]) -> NDArray[np.int32]:

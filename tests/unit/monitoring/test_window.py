@@ -18,7 +18,7 @@ from housing_monitoring import window as window_module
 from housing_monitoring.profile import Profile
 from housing_monitoring.statistics import Moments
 from housing_monitoring.tally import CategoryTally, NumberTally
-from housing_monitoring.window import Window, read_window
+from housing_monitoring.window import COPY, Window, read_window
 from tests.prediction_logs import predictions_table, write_predictions, write_table
 
 NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
@@ -124,6 +124,17 @@ def test_a_row_that_was_logged_twice_counts_once(tmp_path: Path) -> None:
     window = read(tmp_path)
     assert window.rows == 4
     assert window.skipped_rows == {"logged twice": 2}
+    assert list(window.skipped_files.values()) == [COPY]
+
+
+def test_files_that_share_some_rows_are_no_copies(tmp_path: Path) -> None:
+    one, both, other = (predictions_table(ROWS, ago(hours=1), request_id=name) for name in "abc")
+    write_table(tmp_path, MODEL, pa.concat_tables([one, both]), ago(hours=1))
+    write_table(tmp_path, MODEL, pa.concat_tables([both, other]), ago(hours=1))
+    window = read(tmp_path)
+    assert window.rows == 6
+    assert window.skipped_rows == {"logged twice": 2}
+    assert window.skipped_files == {}
 
 
 def test_the_digest_is_that_of_the_rows_and_not_of_the_files(tmp_path: Path) -> None:
