@@ -164,7 +164,8 @@ def page(results: Sequence[Result]) -> str:
         f"areas change by {AREA_NOISE:.0%} and prices by {PRICE_NOISE:.0%}. Copies of one listing "
         "stand on both sides of the split, so macro F1 rises with the rows and says nothing about "
         "new listings. Measured is the whole program, `python -m housing_training`, with its import "
-        "and a real MLflow server: seconds of the clock and of CPU, and its peak memory. A training "
+        "and a real MLflow server: seconds of the clock and of CPU, and its peak memory. The machine had "
+        "other work, so that the clock says little. A training "
         f"that takes more than {MOST_MIB // 1024} GiB is ended.",
         "",
         "`auto` compares its candidates on 30,000 rows within its time budget, and fits the winner on "
