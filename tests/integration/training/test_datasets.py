@@ -28,7 +28,8 @@ def trained(
     assert ended.code == 0, ended.output
     assert ended.outcome is not None
     bundle = registry.download_bundle(f"training-test.{name}", "1", tmp_path / "bundle")
-    assert read_summary(bundle).scores.macro_f1 > 0.45  # chance gives 0.33; 191 rows tell it to 0.09
+    # Chance gives 0.33; 191 rows tell it to 0.09.
+    assert read_summary(bundle).scores.macro_f1 > 0.45
     return read_schema(bundle)
 
 
