@@ -159,8 +159,9 @@ class Fitter:
             random_state=self.training.seed,
             **{**BOOSTING_SETTINGS, **self.boosting},
         )
+        features = _with_values(encoded.features, boosting.min_samples_leaf)
         with boosting_threads(len(encoded.labels)):
-            boosting.fit(encoded.features, encoded.labels)
+            boosting.fit(features, encoded.labels)
         return Model(encoded.encoder, boosting, self.classes)
 
     def encode(
@@ -206,3 +207,19 @@ class Fitter:
         return grow_forest(
             features, labels, settings, seed=self.training.seed, every=settings.trees, width=width
         )
+
+
+def _with_values(features: Any, fewest: int) -> Any:
+    """The features, zeros instead where next to no row has a value.
+
+    No leaf could be made of so few, and scikit-learn fails where there is none: in a fold, or among
+    the 200,000 rows that it makes its bins of.
+
+    Args:
+        features: float, (rows, features); NaN where missing.
+        fewest: rows of a leaf.
+
+    """
+    rows = len(features)
+    empty = rows - np.isnan(features).sum(axis=0) < max(fewest, rows // 5_000)
+    return np.where(empty, features.dtype.type(0), features) if empty.any() else features

@@ -1,5 +1,7 @@
 """The candidates race within their budget, and what wins is said with its uncertainty."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -255,3 +257,15 @@ def test_folds_hold_out_what_is_newer(prepared: Prepared) -> None:
     times = np.random.default_rng(1).random(len(prepared.training.labels))
     for learned, held in make_folds(part_with(prepared, times=times), 3, 1):
         assert times[learned].max() < times[held].min()
+
+
+@pytest.mark.parametrize("present", [0, 1, 5])
+def test_a_fold_may_lack_every_value_of_a_column(prepared: Prepared, present: int) -> None:
+    part = prepared.training
+    name, values = next(iter(part.typed.numbers.items()))
+    rare = np.full_like(values, np.nan)
+    rare[:present] = np.arange(present)
+    typed = replace(part.typed, numbers={**part.typed.numbers, name: rare})
+    fitter = prepared.fitter(Training())
+    model = fitter.fit("EncodedBoosting", replace(part, typed=typed), iterations=5)
+    assert np.isfinite(model.answer(part.typed)).all()
