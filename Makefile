@@ -18,6 +18,8 @@ PARALLEL := --numprocesses 2 --dist loadfile
 TYPED_TESTS := $(wildcard tests/*.py) tests/demo tests/documentation tests/e2e tests/bench charts/dashboards
 # Of bench-monitoring: some of false-alarms, power, speed and run; all when empty.
 PARTS :=
+# What takes a minute or more is left to test-all, so that CI ends in half an hour.
+MARKS ?= not slow
 # Further arguments for pytest, as in `make unit PYTEST_ARGS="-k drift"`.
 PYTEST_ARGS :=
 # `make soak MINUTES=2` is a try.
@@ -52,6 +54,7 @@ test: setup ## Lint and all tests; starts a cluster where there is none.
 	printf '\nlint and all tests passed in %d s\n' $$((SECONDS - begun))
 
 .PHONY: test-all
+test-all: export MARKS = slow or not slow
 test-all: test test-documentation fuzz bench soak soak-connection ## The same, every command of the docs, thousands of generated requests, benchmarks and soaks.
 
 .PHONY: lint
@@ -74,7 +77,7 @@ contract: setup cluster-up ## What types, CRD and chart promise each other, and 
 
 .PHONY: integration
 integration: setup cluster-up ## Each program against a real MLflow server and a real API server.
-	@$(BIN)/python -m tests.hold_operator $(BIN)/pytest tests/integration $(PARALLEL) $(PYTEST_ARGS)
+	@$(BIN)/python -m tests.hold_operator $(BIN)/pytest tests/integration -m "$(MARKS)" $(PARALLEL) $(PYTEST_ARGS)
 
 .PHONY: test-documentation
 test-documentation: setup images ## Every command of README and docs, also those that remove everything again.
@@ -86,7 +89,7 @@ fuzz: setup ## Thousands of generated requests to every route of serving.
 
 .PHONY: e2e
 e2e: setup images ## The whole system on the cluster, on real listings.
-	@$(BIN)/pytest tests/e2e $(PYTEST_ARGS)
+	@$(BIN)/pytest tests/e2e -m "$(MARKS)" $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: setup images ## Benchmarks.

@@ -127,6 +127,7 @@ def test_a_killed_training_pod_goes_on_from_its_last_checkpoint(small: Story) ->
     story.cluster.delete("housingmodel", "killed", story.namespace)
 
 
+@pytest.mark.slow
 def test_a_training_without_enough_memory_goes_on_from_its_checkpoints_once_it_has_more(
     small: Story,
 ) -> None:
@@ -280,6 +281,7 @@ def test_manual_mode_promotes_the_version_that_is_approved(small: Story) -> None
     small.wait_for_production(version)
 
 
+@pytest.mark.slow
 def test_a_fallback_of_production_is_told_and_so_is_its_end(small: Story) -> None:
     """The test before this one has promoted a second version, so that there are two copies."""
     pinned = small.status()["production"]["version"]

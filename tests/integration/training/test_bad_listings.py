@@ -99,6 +99,7 @@ def test_dirt_is_left_out_and_said(
     assert found.summary.scores.macro_f1 > 0.6
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_addresses_make_a_small_model(learn: Learn) -> None:
     chance = np.random.default_rng(1)
     areas = chance.integers(40, 250, 125_000)

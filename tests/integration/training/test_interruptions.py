@@ -53,6 +53,7 @@ def test_a_killed_training_resumes_and_makes_the_same_forest(
 
 
 @pytest.mark.timeout(1800)  # seven programs, one after the other
+@pytest.mark.slow
 def test_attempts_that_are_killed_in_every_stage_make_the_same_forest(
     first: Ended, istanbul: Path, mlflow_server: MlflowServer, registry: Registry, tmp_path: Path
 ) -> None:

@@ -204,6 +204,7 @@ def test_a_training_that_was_killed_right_after_registering_closes_its_run(
     assert first.outcome.message in run_messages(registry, run_id)
 
 
+@pytest.mark.slow
 def test_a_parameter_of_an_earlier_attempt_stays_and_what_differs_is_said(
     train: Train, izmir: Path, registry: Registry
 ) -> None:
