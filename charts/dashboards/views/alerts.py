@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from charts.dashboards.panels import graph, number, rows, timeline, view
+from charts.dashboards.panels import Panel, graph, number, rows, timeline, view
 from charts.dashboards.views.queries import MODEL, OF
 
 
 def alerts() -> dict[str, Any]:
     """What fires, what the drift reports raised, and how the error budgets go."""
-    burn = "max by (namespace, model) (namespace_model:{}:ratio_rate{}{{{}}}) / {}"
     return view(
         "alerts",
         "alerts",
@@ -85,22 +84,23 @@ def alerts() -> dict[str, Any]:
             (f"housing_model_training_failures{{{OF}}}", MODEL + " failed trainings"),
             min=0,
         ),
-        graph(
-            "Burn rate of errors",
-            "How many times faster than the objective of 99.9 % allows. An hour at 14.4 pages.",
-            *(
-                (burn.format("housing_request_errors", window, OF, 0.001), f"{MODEL} {window}")
-                for window in ("5m", "1h", "6h", "3d")
-            ),
-            min=0,
+        _burn_rates("errors", "the objective of 99.9 %", "housing_request_errors", 0.001),
+        _burn_rates("latency", "99 % within 50 ms", "housing_requests_slow", 0.01),
+    )
+
+
+def _burn_rates(of: str, objective: str, ratio: str, budget: float) -> Panel:
+    """How fast a budget goes, over the windows that the alerts look at."""
+    return graph(
+        f"Burn rate of {of}",
+        f"How many times faster than {objective} allows. An hour at 14.4 pages.",
+        *(
+            (
+                f"max by (namespace, model) (namespace_model:{ratio}:ratio_rate{window}{{{OF}}}) "
+                f"/ {budget}",
+                f"{MODEL} {window}",
+            )
+            for window in ("5m", "1h", "6h", "3d")
         ),
-        graph(
-            "Burn rate of latency",
-            "How many times faster than 99 % within 50 ms allows. An hour at 14.4 pages.",
-            *(
-                (burn.format("housing_requests_slow", window, OF, 0.01), f"{MODEL} {window}")
-                for window in ("5m", "1h", "6h", "3d")
-            ),
-            min=0,
-        ),
+        min=0,
     )
