@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from housing_core.registry import Registry
 from tests.bundles import ROWS, register_tiny_bundle
 from tests.integration.serving.conftest import MakeTask, StartServing
+from tests.integration.serving.serving_process import ServingProcess
 
 REQUESTS = 60
 CONNECTIONS = 32
@@ -67,14 +68,19 @@ def _ask(url: str) -> str:
     return request_id
 
 
-def test_connections_that_are_opened_at_once_are_shared_and_all_answered(
-    registry: Registry, make_task: MakeTask, start: StartServing
-) -> None:
+def _two_workers(registry: Registry, make_task: MakeTask, start: StartServing) -> ServingProcess:
     task = make_task("1", workers=2)
     register_tiny_bundle(registry, task.model_name)
     serving = start(task)
     serving.wait_for("1", "Production")
     serving.wait_until(lambda: serving.metric("housing_workers") == 2, 60)
+    return serving
+
+
+def test_connections_that_are_opened_at_once_are_shared_and_all_answered(
+    registry: Registry, make_task: MakeTask, start: StartServing
+) -> None:
+    serving = _two_workers(registry, make_task, start)
     serving.client.close()
     for _ in range(5):
         with ExitStack() as stack:
@@ -106,11 +112,7 @@ class _Connection(http.client.HTTPConnection):
 def test_between_a_workers_death_and_its_replacement_its_sibling_answers_every_new_connection(
     registry: Registry, make_task: MakeTask, start: StartServing
 ) -> None:
-    task = make_task("1", workers=2)
-    register_tiny_bundle(registry, task.model_name)
-    serving = start(task)
-    serving.wait_for("1", "Production")
-    serving.wait_until(lambda: serving.metric("housing_workers") == 2, 60)
+    serving = _two_workers(registry, make_task, start)
     first = _workers(serving.process.pid)
     victim = max(first)
     os.kill(victim, signal.SIGKILL)
