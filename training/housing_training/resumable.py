@@ -140,10 +140,9 @@ class ResumableLearning:
         self, features: Features, labels: Classes, width: int, forest: Forest
     ) -> tuple[RandomForestClassifier, int]:
         """The forest, and the trees that came from checkpoints."""
-        progress, clock = self.progress, time.perf_counter
-        begun = clock()
+        progress, begun = self.progress, time.perf_counter()
         digest = forest_digest(features, labels, forest, self.training.seed, width)
-        spent = clock() - begun
+        spent = time.perf_counter() - begun
         resumed, messages = checkpoints.unpack(
             self.run.names(checkpoints.FOLDER), self.run.download, digest, forest.trees
         )
@@ -156,10 +155,10 @@ class ResumableLearning:
 
         def checkpoint(trees: int, new: list[DecisionTreeClassifier]) -> None:
             nonlocal spent
-            begun = clock()
+            begun = time.perf_counter()
             for path, content in checkpoints.pack(new, trees, digest).items():
                 self.run.upload(path, content)
-            spent += clock() - begun
+            spent += time.perf_counter() - begun
             progress.grown(trees, forest.trees)
 
         grown = grow_forest(
