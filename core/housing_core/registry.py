@@ -1,4 +1,7 @@
-"""The door to MLflow: versions, aliases, runs and artifacts, with retries and two kinds of error."""
+"""The door to MLflow: versions, aliases, runs and artifacts, with retries and two kinds of error.
+
+Long, since it is one class of short methods, one for each thing that is asked of MLflow.
+"""
 
 from __future__ import annotations
 

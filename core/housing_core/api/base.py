@@ -72,6 +72,10 @@ def list_map(*keys: str) -> dict[str, Any]:
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
 
 
+LONGER_THAN_ZERO = rules(rule("self.matches('[1-9]')", "must be longer than zero, for example 30m"))
+"""Of a `Duration` in which something has to happen."""
+
+
 def parse_duration(text: str) -> timedelta:
     """The length of a `Duration`.
 

@@ -85,6 +85,6 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
 def test_a_file_beyond_the_limit_is_refused(
     server: HttpsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "HTTPS_LIMIT_BYTES", 10)
+    monkeypatch.setattr("housing_core.storage.https.LIMIT_BYTES", 10)
     with pytest.raises(StorageError, match="is larger than 10 bytes"):
         storage.open_file(f"{server.url}/listings.csv")
