@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import mmh3
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +16,6 @@ from housing_core.bundle import CategoricalProfile, FeatureProfile, NumericProfi
 from housing_core.drift_report import Bin
 from housing_monitoring.clustering import MOST_BLOCKS
 from housing_monitoring.columns import CategoricalColumn, NumericColumn, rows_of
-from housing_monitoring.murmurhash import murmurhash3_32
 from housing_monitoring.statistics import Moments, moments, unseen_rows
 
 LEAST_EXPECTED_ROWS = 5
@@ -146,8 +146,8 @@ class CategoryTally:
         unknown = []
         for position, category in enumerate(column.categories):
             found = self._known.get(category)
-            if found is None and category not in self.new and self._is_rare(category):
-                found = self._known[category] = rare  # hashing is slow: once is enough
+            if found is None and mmh3.hash(category, signed=False) in self._rare:
+                found = rare
             if found is None:
                 found = new
                 unknown.append(position)
@@ -161,9 +161,6 @@ class CategoryTally:
                     self.new[category] = self.new.get(category, 0) + int(rows[position])
         _count(self.counts, blocks, table[column.codes])
         self.unreadable += column.unreadable
-
-    def _is_rare(self, category: str) -> bool:
-        return murmurhash3_32(category) in self._rare
 
 
 Tally = NumberTally | CategoryTally

@@ -116,6 +116,19 @@ def test_rare_and_new_categories_have_bins_of_their_own() -> None:
     assert feature.new_share_expected == pytest.approx(40**2 / 400 / 10_000)
 
 
+@pytest.mark.parametrize(
+    "text", ["a", "ab", "abc", "abcd", "Kadıköy", "Çekmeköy Mahallesi", "日本", "x" * 1_000]
+)
+def test_a_rare_category_is_known_by_the_hash_that_training_made_of_it(text: str) -> None:
+    hashes = [murmurhash3_32(text.encode(), seed=0, positive=True)]
+    profile = CategoricalProfile(
+        rows=100, missing=0, counts={"often": 90}, other=10, cardinality=2, other_hashes=hashes
+    )
+    feature = compare("street", profile, categories({text: 7, f"{text}!": 1}), Z)
+    assert [b.window for b in feature.bins if b.kind == "Rare"] == [7]
+    assert feature.new_categories == {f"{text}!": 1}
+
+
 def test_categories_that_the_profile_forgot_are_expected_among_the_new_ones() -> None:
     forgetful = DISTRICT.model_copy(update={"other_hashes": DISTRICT.other_hashes[:10]})
     feature = compare("district", forgetful, categories({"Kadıköy": 96, "rare 39": 4}), Z)

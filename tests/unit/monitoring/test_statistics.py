@@ -3,9 +3,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from sklearn.utils import murmurhash3_32 as murmurhash_of_scikit_learn
 
-from housing_monitoring.murmurhash import murmurhash3_32
 from housing_monitoring.statistics import (
     Moments,
     deviation_noise,
@@ -190,10 +188,3 @@ def test_rows_of_unseen_categories_are_estimated_from_those_seen_once() -> None:
 
 def test_addresses_that_are_nearly_all_different_let_expect_nearly_only_new_ones() -> None:
     assert unseen_rows([], 20_000, 19_500) / 20_000 == pytest.approx(0.95, abs=0.01)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "a", "ab", "abc", "abcd", "Kadıköy", "Çekmeköy Mahallesi", "日本", "x" * 1_000]
-)
-def test_the_hash_is_scikit_learn_s(text: str) -> None:
-    assert murmurhash3_32(text) == murmurhash_of_scikit_learn(text, positive=True)
