@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from prometheus_client.metrics import MetricWrapperBase
 
 from housing_operator import metrics
-from housing_operator.model_metrics import COUNTERS, GAUGES
+from housing_operator.model_gauges import GAUGES
+from housing_operator.model_metrics import COUNTERS
 from tests.cluster_client import ROOT
 
 REFERENCE = ROOT / "docs" / "reference" / "metrics.md"

@@ -7,7 +7,8 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from housing_core.api.status import FeatureScores, HousingModelStatus
-from housing_operator.model_metrics import GAUGES, ModelMetrics
+from housing_operator.model_gauges import GAUGES
+from housing_operator.model_metrics import ModelMetrics
 from tests import prometheus
 
 BODY = {
