@@ -34,7 +34,7 @@ from housing_operator.resources.children import children
 from housing_operator.resources.labels import HAS_WORKERS
 from housing_operator.resources.ownership import is_owned_by
 from housing_operator.resources.training_job import training_job
-from housing_operator.resources.workers import certificate_secret, worker_job
+from housing_operator.resources.training_workers import certificate_secret, worker_job
 from housing_operator.settings import Settings
 from housing_operator.status import Verdict, with_verdict
 

@@ -12,7 +12,7 @@ from housing_operator.resources.names import TRACKS, component_name
 from housing_operator.resources.network import network_policies
 from housing_operator.resources.ownership import owned
 from housing_operator.resources.serving import serving_claim, track_objects
-from housing_operator.resources.workers import training_service
+from housing_operator.resources.training_workers import training_service
 
 
 def children(blueprint: Blueprint, plan: Plan) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from housing_operator.kube import Kube
 from housing_operator.resources.changes import changes
 from housing_operator.resources.children import children
 from housing_operator.resources.training_job import training_job
-from housing_operator.resources.workers import certificate_secret, worker_job
+from housing_operator.resources.training_workers import certificate_secret, worker_job
 from tests.unit.operator.blueprints import blueprint, pod_of, serving, start
 
 FULL = {

@@ -15,7 +15,7 @@ from housing_operator.resources.labels import HAS_WORKERS
 from housing_operator.resources.names import worker_job_name
 from housing_operator.resources.ownership import is_owned_by
 from housing_operator.resources.training_job import training_job
-from housing_operator.resources.workers import certificate_secret, worker_job
+from housing_operator.resources.training_workers import certificate_secret, worker_job
 from housing_operator.views import job_state
 from tests.unit.operator.blueprints import (
     LONGEST_NAME,
