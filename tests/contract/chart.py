@@ -146,3 +146,8 @@ def containers(manifest: Manifest) -> Iterator[dict[str, Any]]:
 def environment(container: dict[str, Any]) -> dict[str, Any]:
     """Return a container's environment: values, or where they come from."""
     return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in container["env"]}
+
+
+def deployments(manifests: list[Manifest]) -> list[Manifest]:
+    """Return the Deployments among manifests."""
+    return [one for one in manifests if one["kind"] == "Deployment"]

@@ -15,6 +15,9 @@ from tests.mlflow_server import MlflowServer
 DATA = Path(__file__).parents[2] / "data"
 SAMPLE_ROWS = 3000
 
+MODEL = "training-test.istanbul"
+"""Of the versions that are trained on `istanbul`, `first` before all others."""
+
 Train = Callable[[dict[str, Any]], Ended]
 
 
@@ -24,6 +27,16 @@ def sample(source: Path, destination: Path, rows: int) -> Path:
     step = max(1, len(lines) // rows)
     destination.write_text("".join([header, *lines[::step][:rows]]), "utf-8")
     return destination
+
+
+def bundle_of(registry: Registry, version: str, folder: Path) -> Path:
+    """Fetch the bundle of a version of MODEL."""
+    return registry.download_bundle(MODEL, version, folder / f"bundle-{version}")
+
+
+def run_messages(registry: Registry, run_id: str) -> str:
+    """What a training has said, as its run keeps it."""
+    return registry.download_run_file(run_id, "messages.txt").decode()
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +73,7 @@ def train(mlflow_server: MlflowServer, tmp_path: Path) -> Train:
 def first(
     mlflow_server: MlflowServer, istanbul: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Ended:
-    """Version 1 of training-test.istanbul, trained without an interruption."""
+    """Version 1 of MODEL, trained without an interruption."""
     given = task(istanbul, name="istanbul", key="first")
     ended = Program(given, mlflow_server.url, tmp_path_factory.mktemp("first")).end()
     assert ended.code == 0, ended.output

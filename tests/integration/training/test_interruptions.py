@@ -8,16 +8,14 @@ import pytest
 from housing_core.api.status import TrainingProgress
 from housing_core.bundle import GRAPH_FILE, read_summary
 from housing_core.registry import PROGRESS_TAG, Registry
+from tests.integration.training.conftest import MODEL, bundle_of
 from tests.integration.training.mlflow_proxy import mlflow_proxy
 from tests.integration.training.program import Ended, Program, task
 from tests.mlflow_server import MlflowServer, stock_client
 
-MODEL = "training-test.istanbul"
-
 
 def graph_of(registry: Registry, version: str | None, folder: Path) -> bytes:
-    bundle = registry.download_bundle(MODEL, version or "", folder / f"bundle-{version}")
-    return (bundle / GRAPH_FILE).read_bytes()
+    return (bundle_of(registry, version or "", folder) / GRAPH_FILE).read_bytes()
 
 
 def test_a_killed_training_resumes_and_makes_the_same_forest(
@@ -45,8 +43,8 @@ def test_a_killed_training_resumes_and_makes_the_same_forest(
         "resumed_from_trees"
     ] == str(trees)
     assert first.outcome is not None
-    bundle = registry.download_bundle(MODEL, resumed.outcome.version or "", tmp_path / "bundle")
-    assert read_summary(bundle).resumed_from_trees == trees
+    summary = read_summary(bundle_of(registry, resumed.outcome.version or "", tmp_path))
+    assert summary.resumed_from_trees == trees
     assert graph_of(registry, resumed.outcome.version, tmp_path) == graph_of(
         registry, first.outcome.version, tmp_path
     )

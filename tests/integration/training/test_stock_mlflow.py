@@ -7,9 +7,8 @@ import pytest
 
 from housing_core.bundle import read_golden, read_schema
 from housing_core.registry import Registry
+from tests.integration.training.conftest import MODEL, bundle_of
 from tests.stock_mlflow import StockMlflow
-
-MODEL = "training-test.istanbul"
 
 
 @pytest.mark.usefixtures("first")
@@ -17,7 +16,7 @@ def test_stock_mlflow_answers_raw_listings_as_the_bundle_does(
     registry: Registry, tmp_path: Path
 ) -> None:
     registry.set_alias(MODEL, "production", "1")
-    bundle = registry.download_bundle(MODEL, "1", tmp_path / "bundle")
+    bundle = bundle_of(registry, "1", tmp_path)
     golden = [row for row in read_golden(bundle) if row.row]
     classes = read_schema(bundle).classes
     rows = [row.row for row in golden]
