@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
 import subprocess
 from collections.abc import Iterator
@@ -122,8 +124,14 @@ def render(
     values: Manifest, *, release: str = "housing-operator", namespace: str = "housing-system"
 ) -> list[Manifest]:
     """Return the chart's manifests for values that name a registry where they do not yet."""
-    text = render_text(with_images(values), release=release, namespace=namespace)
-    return [manifest for manifest in yaml.safe_load_all(text) if manifest]
+    return copy.deepcopy(_rendered(json.dumps(with_images(values)), release, namespace))
+
+
+@functools.cache
+def _rendered(values: str, release: str, namespace: str) -> list[Manifest]:
+    """Kept, since most tests look at one of a few variants, and helm and YAML take a second each."""
+    text = render_text(json.loads(values), release=release, namespace=namespace)
+    return [manifest for manifest in yaml.load_all(text, yaml.CSafeLoader) if manifest]
 
 
 def only(manifests: list[Manifest], kind: str, name: str | None = None) -> Manifest:
