@@ -100,7 +100,7 @@ def test_a_killed_training_pod_goes_on_from_its_last_checkpoint(small: Story) ->
         small.cluster,
         small.namespace,
         name="killed",
-        spec={"training": {"recipe": "seed", "forest": {"trees": 200}}},
+        spec={"training": {"recipe": "seed", "forest": {"trees": 120}}},
     )
     story.add_listings("all.csv", ISTANBUL)
     story.apply()
