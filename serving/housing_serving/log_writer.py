@@ -27,6 +27,12 @@ FLUSH_SECONDS = 2.0
 
 FLUSH_ROWS = 5_000
 
+CHUNK_ENTRIES = 200
+"""That are made into tables at once: a call of Arrow, or freeing what was made, holds up the event
+loop until it ends."""
+
+NICENESS = 10
+
 BACKLOG_ROWS = 50_000
 BACKLOG_BYTES = 32 * 1024**2
 """Of request bodies; their listings take some times as much in memory."""
@@ -152,6 +158,8 @@ class PredictionLog:
             logger.error("%d rows of the prediction log are lost at shutdown", lost)
 
     def _run(self) -> None:
+        # On Linux each thread has a niceness of its own: who waits for an answer goes before.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         pause = 0.0
         while not self._closing.is_set():
             if pause:
@@ -197,37 +205,50 @@ class PredictionLog:
     def _take(self) -> list[_File]:
         """Turn what waits into files."""
         with self._lock:
-            entries = list(self._queue)
-            self._queue.clear()
+            entries, self._queue = self._queue, deque()
             self._queued_bytes = 0
             overflow, self._overflow_rows = self._overflow_rows, 0
         if overflow:
             logger.warning("%d rows of the prediction log are lost: the backlog is full", overflow)
-        return self._encode(entries)
+        parts: dict[tuple[str, pa.Schema], list[pa.Table]] = {}
+        while entries:
+            chunk = [entries.popleft() for _ in range(min(len(entries), CHUNK_ENTRIES))]
+            for folder, table in self._encode(chunk):
+                parts.setdefault((folder, table.schema), []).append(table)
+        return [
+            file
+            for (folder, _), part in parts.items()
+            if (file := self._file(folder, pa.concat_tables(part)))
+        ]
 
-    def _encode(self, entries: Sequence[Entry]) -> list[_File]:
-        """Files of entries; one that Parquet cannot hold is counted as lost, and no other with it."""
+    def _encode(self, entries: Sequence[Entry]) -> list[tuple[str, pa.Table]]:
+        """Tables of entries; one that Arrow cannot hold is counted as lost, and no other with it."""
         try:
-            return [
-                self._file(folder, table)
-                for folder, table in self._tables(self._model_name, entries)
-            ]
+            return self._tables(self._model_name, entries)
         except (pa.ArrowException, ValueError, TypeError, OverflowError):
             if len(entries) > 1:
                 half = len(entries) // 2
                 return self._encode(entries[:half]) + self._encode(entries[half:])
-            rows = sum(len(entry.rows) for entry in entries)
-            logger.exception("%d rows of the prediction log are lost", rows)
-            self._metrics.log_dropped_rows.labels("not_encodable").inc(rows)
-            self._settle(rows)
+            self._lose(sum(len(entry.rows) for entry in entries))
             return []
 
-    def _file(self, folder: str, table: pa.Table) -> _File:
+    def _file(self, folder: str, table: pa.Table) -> _File | None:
+        """The table as a file; None when Parquet cannot hold it, and its rows are lost."""
         content = io.BytesIO()
-        pq.write_table(table, content, **prediction_log.parquet_options(table.schema))
+        try:
+            pq.write_table(table, content, **prediction_log.parquet_options(table.schema))
+        except pa.ArrowException:
+            self._lose(table.num_rows)
+            return None
         self._sequence += 1
         path = f"{folder}/{self._writer}-{self._sequence:06d}.parquet"
         return _File(path, content.getvalue(), table.num_rows)
+
+    def _lose(self, rows: int) -> None:
+        """Count rows as lost to the error that is being handled."""
+        logger.exception("%d rows of the prediction log are lost", rows)
+        self._metrics.log_dropped_rows.labels("not_encodable").inc(rows)
+        self._settle(rows)
 
     def _settle(self, rows: int) -> None:
         with self._lock:

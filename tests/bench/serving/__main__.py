@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from tests.bench.serving import load, report
+from tests.bench.serving import load, log_cost, report
 from tests.bench.serving.results_page import write_comparison
 from tests.bench.serving.running import (
     Prepared,
@@ -26,7 +26,7 @@ from tests.bench.serving.running import (
     running,
     without_a_server,
 )
-from tests.bench.serving.servers import LIMIT, MLFLOW, OURS, Row, Server, servers
+from tests.bench.serving.servers import LIMIT, MLFLOW, OURS, WITHOUT_LOG, Row, Server, servers
 from tests.mlflow_server import free_port
 
 QUICK = (OURS, LIMIT, MLFLOW)
@@ -70,7 +70,8 @@ def main() -> None:
     arguments = _parse_arguments()
     prepared = Prepared.read()
     every = servers(prepared.folder, Path(), 0)
-    names = QUICK if arguments.quick else arguments.servers or list(every)
+    names = QUICK if arguments.quick else arguments.servers or [*every]
+    names = [name for name in names if name != WITHOUT_LOG]
     for name in names:
         every[name].python()
     if arguments.prepare:
@@ -78,6 +79,10 @@ def main() -> None:
         return
     in_process = without_a_server(prepared)
     load.take_the_last_core()
+    cost = None
+    if OURS in names and not arguments.quick:
+        print(f"{OURS}, with its prediction log and without it in turn", flush=True)
+        cost = log_cost.measure(prepared)
     results = {name: Result(name) for name in names}
     for number in range(arguments.passes):
         for name in names:
@@ -90,7 +95,7 @@ def main() -> None:
             except (OSError, ValueError, AssertionError, subprocess.SubprocessError) as error:
                 result.failure = " ".join(str(error).split())[:900] or type(error).__name__
                 print(f"  failed: {result.failure}", flush=True)
-        text = report.table(list(results.values()), number + 1, arguments.seconds, in_process)
+        text = report.table(list(results.values()), number + 1, arguments.seconds, in_process, cost)
         if arguments.output:  # after each pass, so that a run that is cut short leaves what it has
             write_comparison(arguments.output, report.page(text, prepared.folder))
     print(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -133,6 +134,12 @@ def _ours_task(own: Path, workers: int) -> str:
     )
 
 
+def _heap_of_image() -> dict[str, str]:
+    """How our image has memory kept: the variables of its Dockerfile."""
+    text = (ROOT / "serving" / "Dockerfile").read_text("utf-8")
+    return dict(re.findall(r"\b(MALLOC_ARENA_MAX|ARROW_DEFAULT_MEMORY_POOL)=(\w+)", text))
+
+
 def _set_up_mlflow(prepared: Path, _own: Path) -> None:
     """The pipeline as MLflow's own scikit-learn flavor has it, saved once."""
     target = (prepared / "mlflow-model").resolve()
@@ -195,6 +202,7 @@ def servers(prepared: Path, own: Path, port: int) -> dict[str, Server]:
                 "HOUSING_TASK": _ours_task(own, workers),
                 # Nothing listens there: the pinned version answers from its local copy.
                 "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
+                **_heap_of_image(),
             },
         }
 

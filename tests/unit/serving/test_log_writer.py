@@ -12,7 +12,7 @@ import pytest
 
 from housing_core.storage import StorageError
 from housing_serving import log_writer
-from housing_serving.log_tables import LogEntry, Received
+from housing_serving.log_tables import LogEntry, Received, to_tables
 from housing_serving.log_writer import PredictionLog
 from housing_serving.metrics import Metrics
 
@@ -53,6 +53,7 @@ def _wait(holds: Callable[[], Any], seconds: float = 10) -> None:
 
 
 def test_rows_are_on_disk_within_seconds(tmp_path: Path) -> None:
+    to_tables("ns.model", [_entry()])  # Arrow's first call imports pandas, which no image has
     metrics = Metrics()
     log = PredictionLog(str(tmp_path), "ns.model", metrics)
     log.start()
@@ -71,6 +72,17 @@ def test_a_large_batch_is_not_kept_waiting(tmp_path: Path, monkeypatch: pytest.M
     log.append(_entry(rows=log_writer.FLUSH_ROWS))
     _wait(lambda: _rows(tmp_path) == log_writer.FLUSH_ROWS)
     log.close(5)
+
+
+def test_what_waits_is_one_file_in_the_order_it_came(tmp_path: Path) -> None:
+    log = PredictionLog(str(tmp_path), "ns.model", Metrics())
+    ids = [f"id-{i}" for i in range(2 * log_writer.CHUNK_ENTRIES + 1)]
+    for request_id in ids:
+        log.append(_entry(request_id=request_id))
+    log.start()
+    log.close(10)
+    (file,) = tmp_path.rglob("*.parquet")
+    assert pq.read_table(file)["request_id"].to_pylist() == ids
 
 
 def test_closing_does_not_wait_for_the_next_flush(
