@@ -12,7 +12,7 @@ from tests.mlflow_server import MlflowServer
 
 @pytest.fixture(scope="session")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    """A running MLflow server. A test that stops it must start it again before it ends."""
+    """A running MLflow server."""
     server = MlflowServer(tmp_path_factory.mktemp("mlflow"))
     server.start()
     yield server

@@ -1,4 +1,4 @@
-"""A real MLflow server as a process of its own, which tests can take down and bring back."""
+"""A real MLflow server as a process of its own, which can be away while a test wants it to."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.processes import end_group
+from tests.relay import Relay
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -38,13 +41,13 @@ def stock_client(url: str) -> MlflowClient:
 class MlflowServer:
     """`mlflow server` with a SQLite backend, its artifacts proxied, all its data under `folder`.
 
-    The port and the data stay the same over `stop` and `start`, so that a client sees one server
-    that was away for a while.
+    Clients reach it by a relay, so that it can be `away` without the half minute of a restart.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port, self._own_port = free_port(), free_port()
+        self._relay = Relay(self.port, self._own_port)
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -59,7 +62,7 @@ class MlflowServer:
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [
             *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
-            *("--host", "127.0.0.1", "--port", str(self.port)),
+            *("--host", "127.0.0.1", "--port", str(self._own_port)),
             *("--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}"),
             *("--serve-artifacts", "--artifacts-destination", str(self.folder / "artifacts")),
         ]
@@ -79,12 +82,23 @@ class MlflowServer:
                 start_new_session=True,
             )
         self._wait_until_it_answers(self._process)
+        self._relay.open()
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Inside, the server refuses its clients, and has broken with those that it had."""
+        self._relay.close()
+        try:
+            yield
+        finally:
+            self._relay.open()
 
     def stop(self) -> None:
         """End the server and its workers, by their own process group. Does nothing when down."""
         process, self._process = self._process, None
         if process is None:
             return
+        self._relay.close()
         end_group(process, STOP_SECONDS)
         process.wait(STOP_SECONDS)
 
@@ -92,10 +106,10 @@ class MlflowServer:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and process.poll() is None:
             try:
-                with urllib.request.urlopen(f"{self.url}/health", timeout=5):
+                with urllib.request.urlopen(f"http://127.0.0.1:{self._own_port}/health", timeout=5):
                     return
             except OSError:
                 time.sleep(0.2)
         self.stop()
         tail = self.log.read_text(errors="replace")[-4000:]
-        raise RuntimeError(f"the MLflow server did not answer on {self.url}; its log ends:\n{tail}")
+        raise RuntimeError(f"the MLflow server did not answer; its log ends:\n{tail}")

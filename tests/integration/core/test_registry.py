@@ -288,12 +288,8 @@ def test_an_mlflow_that_goes_away_and_comes_back_is_used_again(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     registry = Registry(mlflow_server.url)
     number = register_tiny_bundle(registry, model)
-    mlflow_server.stop()
-    try:
-        with pytest.raises(RegistryUnavailableError):
-            registry.download_bundle_file(model, number, bundle.SCHEMA_FILE)
-    finally:
-        mlflow_server.start()
+    with mlflow_server.away(), pytest.raises(RegistryUnavailableError):
+        registry.download_bundle_file(model, number, bundle.SCHEMA_FILE)
     assert registry.version(model, number).number == number
 
 

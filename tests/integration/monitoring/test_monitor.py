@@ -266,11 +266,8 @@ def test_an_mlflow_that_is_away_is_a_failed_run_that_the_next_one_makes_up_for(
     registered: Monitored, istanbul: tuple[Listings, Listings], mlflow_server: MlflowServer
 ) -> None:
     registered.log_traffic(istanbul[1].sample(200, 1))
-    mlflow_server.stop()
-    try:
+    with mlflow_server.away():
         ended = registered.run()
-    finally:
-        mlflow_server.start()
     assert ended.code == 1
     assert ended.message.startswith("no report: MLflow did not answer")
     assert "drift" not in registered.status()

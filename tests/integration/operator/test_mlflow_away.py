@@ -5,8 +5,7 @@ def test_mlflow_away_at_the_start_is_a_condition_and_nothing_else(
     models, name, mlflow_server, registry
 ):
     models.operator.stop()
-    mlflow_server.stop()
-    try:
+    with mlflow_server.away():
         models.operator.start()
         models.apply(name)
         message = models.wait_condition(name, "Degraded", reason="RegistryUnavailable")
@@ -17,8 +16,6 @@ def test_mlflow_away_at_the_start_is_a_condition_and_nothing_else(
         models.wake(name, 2)
         # The message is the same each time: another would wake the model for ever.
         assert models.get(name)["metadata"]["resourceVersion"] == before
-    finally:
-        mlflow_server.start()
     models.wake(name, 1)
     models.training(name)
     models.wait_condition(name, "Degraded", status="False")

@@ -110,11 +110,8 @@ def test_an_mlflow_that_is_away_is_a_value_and_is_not_asked_by_every_model(clock
 
 
 def test_an_mlflow_that_comes_back_is_asked_again(clock, view, mlflow_server, registered):
-    mlflow_server.stop()
-    try:
+    with mlflow_server.away():
         assert observe(view, registered)[0] is None
-    finally:
-        mlflow_server.start()
     assert observe(view, registered)[0] is None
     clock.now += PAUSE_SECONDS
     state, error = observe(view, registered)

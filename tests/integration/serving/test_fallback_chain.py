@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -22,8 +22,7 @@ def test_the_server_listens_without_mlflow_and_climbs_when_it_comes(
 ) -> None:
     task = make_task("1")
     register_tiny_bundle(registry, task.model_name)
-    mlflow_server.stop()
-    try:
+    with mlflow_server.away():
         serving = start(task)
         serving.wait_until(lambda: "MLflow" in serving.health().message, 30)
         health = serving.health()
@@ -35,8 +34,6 @@ def test_the_server_listens_without_mlflow_and_climbs_when_it_comes(
         assert refused.headers["retry-after"] == "5"
         assert refused.json()["type"] == "urn:housing-operator:problem:no-model"
         assert serving.metric("housing_fallback_level") == 3
-    finally:
-        mlflow_server.start()
     serving.wait_for("1", "Production")
     assert serving.ready().status_code == 200
     assert serving.predict(ROWS[0]).json()["predictions"][0]["class"] == "High"
@@ -76,8 +73,7 @@ def test_production_breaks_staging_answers_then_a_local_copy_then_production_aga
     assert serving.stop() == 0
 
     policy.write_text('{"confirmed_version": "1"}')
-    mlflow_server.stop()
-    try:
+    with mlflow_server.away():
         serving = start(task)
         health = serving.wait_for("2", "LocalCopy")
         assert health.status == "degraded"
@@ -85,8 +81,6 @@ def test_production_breaks_staging_answers_then_a_local_copy_then_production_aga
         assert serving.metric("housing_fallback_level") == 2
         assert serving.ready().status_code == 200
         assert serving.predict(ROWS[0]).json()["servingFrom"] == "LocalCopy"
-    finally:
-        mlflow_server.start()
 
     with _load(serving) as answers:
         serving.wait_for("2", "Staging")
@@ -115,20 +109,18 @@ def test_a_model_in_the_image_answers_until_mlflow_comes_back(
     (Path(task.baked_models) / task.model_name / "model").rename(
         Path(task.baked_models) / task.model_name / "1"
     )
-    mlflow_server.stop()
-    try:
-        serving = start(task)
-        health = serving.wait_for("1", "LocalCopy")
-        assert health.status == "degraded"
-        assert "MLflow did not answer" in health.message
-        assert serving.metric("housing_fallback_level") == 2
-        with _load(serving) as answers:
-            mlflow_server.start()
-            serving.wait_for("2", "Production", 120)
-            serving.wait_until(lambda: answers[-1] == (200, "2"), 10)
-        assert set(answers) == {(200, "1"), (200, "2")}
-    finally:
-        mlflow_server.start()
+    with ExitStack() as load:
+        with mlflow_server.away():
+            serving = start(task)
+            health = serving.wait_for("1", "LocalCopy")
+            assert health.status == "degraded"
+            assert "MLflow did not answer" in health.message
+            assert serving.metric("housing_fallback_level") == 2
+            answers = load.enter_context(_load(serving))
+            serving.wait_until(lambda: answers[-1:] == [(200, "1")], 10)
+        serving.wait_for("2", "Production", 120)
+        serving.wait_until(lambda: answers[-1] == (200, "2"), 10)
+    assert set(answers) == {(200, "1"), (200, "2")}
     assert serving.stop() == 0
 
 
@@ -166,13 +158,10 @@ def test_a_restarted_pod_answers_from_its_copy_while_mlflow_is_away(
     first = start(task)
     first.wait_for("1", "Production")
     assert first.stop() == 0
-    mlflow_server.stop()
-    try:
+    with mlflow_server.away():
         second = start(task)
         assert second.wait_for("1", "Production").status == "ok"
         assert second.ready().status_code == 200
         shutil.rmtree(task.model_cache)
         assert second.predict(ROWS).status_code == 200
         assert second.stop() == 0
-    finally:
-        mlflow_server.start()

@@ -170,13 +170,10 @@ def test_mlflow_may_be_away_when_training_ends(
     istanbul: Path, mlflow_server: MlflowServer, registry: Registry, tmp_path: Path
 ) -> None:
     program = Program(task(istanbul, name="away", key="away"), mlflow_server.url, tmp_path / "1")
-    try:
-        program.wait_for("20 of 20 trees")
-        mlflow_server.stop()
+    program.wait_for("20 of 20 trees")
+    with mlflow_server.away():
         program.wait_for("MLflow does not answer; trying again")
         time.sleep(2)
-    finally:
-        mlflow_server.start()
     ended = program.end()
     assert ended.code == 0, ended.output
     assert ended.outcome is not None
@@ -186,12 +183,9 @@ def test_mlflow_may_be_away_when_training_ends(
 def test_mlflow_may_be_away_when_training_begins(
     izmir: Path, mlflow_server: MlflowServer, tmp_path: Path
 ) -> None:
-    mlflow_server.stop()
-    try:
+    with mlflow_server.away():
         program = Program(task(izmir, name="early", key="early"), mlflow_server.url, tmp_path / "1")
         program.wait_for("MLflow does not answer; trying again")
-    finally:
-        mlflow_server.start()
     ended = program.end()
     assert ended.code == 0, ended.output
 
