@@ -84,11 +84,7 @@ def list_folder(location: Location) -> list[DataFile]:
         StorageError: when it cannot be listed.
 
     """
-    selector = fs.FileSelector(location.path, allow_not_found=True)
-    try:
-        entries = location.filesystem.get_file_info(selector)
-    except (OSError, pa.ArrowException) as error:
-        raise storage_error(f"{location.prefix}{location.path} cannot be listed", error) from error
+    entries = _entries(location)
     return sorted(_data_file(location, e) for e in entries if e.type == fs.FileType.File)
 
 
@@ -99,12 +95,7 @@ def list_folders(location: Location) -> list[str]:
         StorageError: when it cannot be listed.
 
     """
-    selector = fs.FileSelector(location.path, allow_not_found=True)
-    try:
-        entries = location.filesystem.get_file_info(selector)
-    except (OSError, pa.ArrowException) as error:
-        raise storage_error(f"{location.prefix}{location.path} cannot be listed", error) from error
-    return sorted(e.base_name for e in entries if e.type == fs.FileType.Directory)
+    return sorted(e.base_name for e in _entries(location) if e.type == fs.FileType.Directory)
 
 
 def fingerprint(files: Iterable[DataFile]) -> str:
@@ -113,6 +104,15 @@ def fingerprint(files: Iterable[DataFile]) -> str:
     for file in sorted(files):
         digest.update(f"{file.uri}\t{file.size}\t{file.version}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def _entries(location: Location) -> list[fs.FileInfo]:
+    selector = fs.FileSelector(location.path, allow_not_found=True)
+    try:
+        entries: list[fs.FileInfo] = location.filesystem.get_file_info(selector)
+    except (OSError, pa.ArrowException) as error:
+        raise storage_error(f"{location.prefix}{location.path} cannot be listed", error) from error
+    return entries
 
 
 def _walk(location: Location, folder: str) -> list[fs.FileInfo]:

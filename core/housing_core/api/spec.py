@@ -1,6 +1,6 @@
 """`spec` of a HousingModel: one block per concern, a default for every field but two.
 
-A block is written down in the module of its name; the whole of them is here.
+A block is written down in the module of its name in `blocks`; the whole of them is here.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from typing import Any
 from pydantic import Field
 
 from housing_core.api.base import ApiType
-from housing_core.api.spec.dataset import Column, ColumnKind, Cross, Dataset, Target
-from housing_core.api.spec.monitoring import Monitoring, Thresholds
-from housing_core.api.spec.promotion import Gates, Promotion
-from housing_core.api.spec.retraining import Retraining
-from housing_core.api.spec.serving import (
+from housing_core.api.blocks.dataset import Column, ColumnKind, Cross, Dataset, Target
+from housing_core.api.blocks.monitoring import Monitoring, Thresholds
+from housing_core.api.blocks.promotion import Gates, Promotion
+from housing_core.api.blocks.retraining import Retraining
+from housing_core.api.blocks.serving import (
     REQUESTS_PER_SECOND_METRIC,
     Autoscaling,
     Serving,
     ServingTrack,
 )
-from housing_core.api.spec.training import Forest, Resampling, Training
+from housing_core.api.blocks.training import Forest, Resampling, Training
 
 __all__ = [
     "REQUESTS_PER_SECOND_METRIC",
