@@ -27,7 +27,6 @@ FEEDBACK_SECRET = "feedback"  # a name
 FEEDBACK_TOKEN = "the-token-of-the-tests"  # of a cluster that tests made
 
 TRAINING_SECONDS = 900
-ROLLOUT_SECONDS = 300
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 

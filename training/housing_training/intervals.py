@@ -22,8 +22,6 @@ LEVEL = 0.95
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Counts = np.ndarray[Any, Any]
 
-CLASS_SCORES = ("precision", "recall", "f1")
-
 
 def confusion_counts(truth: Classes, predicted: Classes, classes: int) -> Counts:
     """(classes, classes) rows of each true class (first) that were given each class (second)."""

@@ -4,7 +4,6 @@ OF = 'namespace=~"$namespace", model=~"$model"'
 """Selects the models that the variables name."""
 
 MODEL = "{{namespace}}/{{model}}"
-YES_NO = {1: ("yes", "green"), 0: ("no", "red")}
 RUN = "${mlflow}/#/runs/${__data.fields.Run}"
 REGISTERED = "${mlflow}/#/models/${__data.fields.Namespace}.${__data.fields.Model}"
 
