@@ -71,18 +71,9 @@ class _Handler(SimpleHTTPRequestHandler):
 @contextmanager
 def https_server(folder: Path, keys: Path) -> Iterator[HttpsServer]:
     """Serve a folder on the loopback interface; certificate and key are written into `keys`."""
-    certificate = keys / "certificate.pem"
-    key = ec.generate_private_key(ec.SECP256R1())
-    certificate.write_bytes(_certificate(key))
-    (keys / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
+    certificate, key = write_certificate(keys)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, keys / "key.pem")
+    context.load_cert_chain(certificate, key)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(folder)))
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -91,6 +82,21 @@ def https_server(folder: Path, keys: Path) -> Iterator[HttpsServer]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def write_certificate(folder: Path) -> tuple[Path, Path]:
+    """Write a certificate for `localhost` that nobody has signed, and its key, as PEM files."""
+    certificate, key_file = folder / "certificate.pem", folder / "key.pem"
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate.write_bytes(_certificate(key))
+    key_file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return certificate, key_file
 
 
 def _certificate(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import logging
 import os
+import socket
 import sys
 import time
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ import prometheus_client
 from housing_core import __version__, logs
 from housing_core.api import GROUP, KIND, PLURAL
 from housing_core.registry import Registry
+from housing_operator.health import answering_probes
 from housing_operator.kube import (
     RESOURCES,
     Kube,
@@ -32,7 +34,7 @@ from housing_operator.reconciler import Key, Reconciler
 from housing_operator.registry_view import RegistryView
 from housing_operator.resources.labels import INSTANCE, MANAGED
 from housing_operator.settings import Settings, SettingsError
-from housing_operator.worker import WORKERS, StalledError, check_alive, sample, work
+from housing_operator.worker import WORKERS, sample, work
 from housing_operator.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
@@ -67,19 +69,11 @@ def watches(queue: WorkQueue[Key], models: ModelMetrics) -> kopf.OperatorRegistr
         if owner := labels.get(INSTANCE):
             queue.put((namespace, owner), DEBOUNCE_SECONDS)
 
-    async def longest_wait(**_: Any) -> float:
-        try:
-            return check_alive(queue)
-        except StalledError as error:
-            # Any other exception would be tried again, and the probe with it.
-            raise kopf.PermanentError(str(error)) from error
-
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry)(login)
     kopf.on.event(*RESOURCES[KIND], registry=registry)(model_event)
     for resource in OWNED:
         kopf.on.event(*resource, registry=registry)(owned_event)
-    kopf.on.probe(registry=registry, id="longestWaitSeconds")(longest_wait)
     return registry
 
 
@@ -130,7 +124,7 @@ async def operate(settings: Settings, health_port: int) -> None:
                     models.forget(key)
                 return wait
 
-            async with asyncio.TaskGroup() as group:
+            async with answering_probes(queue, health_port), asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(sample(queue)),
                     *(group.create_task(work(queue, reconcile)) for _ in range(WORKERS)),
@@ -142,7 +136,6 @@ async def operate(settings: Settings, health_port: int) -> None:
                     identity="housing-operator",
                     clusterwide=not settings.watched_namespaces,
                     namespaces=settings.watched_namespaces,
-                    liveness_endpoint=f"http://0.0.0.0:{health_port}/healthz",
                 )
                 for task in tasks:
                     task.cancel()
@@ -195,12 +188,13 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     logs.configure()
-    # What kopf tells of every event, and its server of every probe, is of no use here.
-    for noisy in ("kopf", "aiohttp.access"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    # What kopf tells of every event is of no use here.
+    logging.getLogger("kopf").setLevel(logging.WARNING)
     try:
         settings = Settings.from_environment(os.environ)
-        prometheus_client.start_http_server(arguments.metrics_port)
+        # The kernel gives a listener on all of IPv6 those of IPv4 too.
+        everywhere = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104 - for scrapers
+        prometheus_client.start_http_server(arguments.metrics_port, everywhere)
         asyncio.run(operate(settings, arguments.health_port))
     except (SettingsError, KubeError, OSError) as error:
         sys.stderr.write(f"housing_operator: {error}\n")

@@ -9,6 +9,7 @@ import shutil
 import socket
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -56,7 +57,10 @@ def main() -> None:
             raise TaskError(f"version {task.version!r} is not a number of a version in MLflow")
         if not os.environ.get("MLFLOW_TRACKING_URI"):
             raise TaskError("MLFLOW_TRACKING_URI is not set: give the MLflow server's address")
-        shared = listen(arguments.host, arguments.port)
+        try:
+            shared = listen(arguments.host, arguments.port)
+        except OSError as error:
+            _complain(f"cannot listen on port {arguments.port}: {error}")
         if task.workers == 1:
             serve(Service.for_task(task), shared)
         else:
@@ -86,7 +90,7 @@ def supervise(task: ServingTask, shared: socket.socket) -> int:
             gc.freeze()  # a collection would write to what is shared
         return model is not None
 
-    def work(slot: int, replaces: bool) -> None:
+    def work(slot: int, replaces: bool, beat: Callable[[], None]) -> None:
         share_between_workers(folder, slot)
         try:
             service = Service.for_task(task, loaded[0] if loaded else None)
@@ -98,7 +102,7 @@ def supervise(task: ServingTask, shared: socket.socket) -> int:
             # The first worker of a pod says that it has no model yet. The others have siblings
             # that answer, and take no requests away from them before they can.
             service.loader.load_first()
-        serve(service, shared, Sharing(counts, slot))
+        serve(service, shared, Sharing(counts, slot, beat))
 
     def ended(slot: int) -> None:
         counts.leave(slot)
@@ -110,7 +114,7 @@ def supervise(task: ServingTask, shared: socket.socket) -> int:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _complain(error: Exception) -> NoReturn:
+def _complain(error: object) -> NoReturn:
     sys.stderr.write(f"housing_serving: {error}\n")
     sys.exit(os.EX_CONFIG)
 
@@ -124,8 +128,7 @@ def _parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--host",
-        default="0.0.0.0",  # noqa: S104 - a pod is reached from outside of it
-        help="address to listen on (default: %(default)s)",
+        help="address to listen on (default: all, of IPv4 and IPv6)",
     )
     parser.add_argument(
         "--port", type=int, default=8080, help="port to listen on (default: %(default)s)"

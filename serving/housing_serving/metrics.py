@@ -117,7 +117,7 @@ class Metrics:
         )
         self.workers = gauge("workers", "Processes of this pod that answer.")
         self.worker_restarts = counter(
-            "worker_restarts_total", "Workers that ended by themselves and were replaced."
+            "worker_restarts_total", "Workers that ended or hung, and were replaced."
         )
         # A series is there from the start, so that its first increase is seen as one.
         for reason in REJECTED:

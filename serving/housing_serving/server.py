@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp
 from housing_serving.accepting import Acceptor, ConnectionCounts
 from housing_serving.app import Service, create_app
 from housing_serving.connections import protocol_that_counts
+from housing_serving.workers import BEAT_SECONDS
 
 DRAIN_SECONDS = 5.0
 """How long new connections are still taken after SIGTERM: until every node's rules have forgotten
@@ -37,10 +39,17 @@ the time, and only errors and closed connections leave any."""
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """This worker's slot among those that accept from the same socket."""
+    """What a worker shares with those that accept from the same socket.
+
+    Attributes:
+        slot: its own in `counts`.
+        beat: shows the supervisor that the event loop turns.
+
+    """
 
     counts: ConnectionCounts
     slot: int
+    beat: Callable[[], None]
 
 
 class DrainingServer(uvicorn.Server):
@@ -74,6 +83,12 @@ class DrainingServer(uvicorn.Server):
             connections=lambda: len(self.server_state.connections),
         )
         self._acceptor.start()
+        self._beat(self._sharing.beat)
+
+    def _beat(self, beat: Callable[[], None]) -> None:
+        """Beat for as long as the event loop runs, so also while it drains."""
+        beat()
+        asyncio.get_running_loop().call_later(BEAT_SECONDS, self._beat, beat)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then stop as uvicorn does."""

@@ -5,7 +5,9 @@ The supervisor has no thread of its own and runs nothing but this, so that it ca
 
 from __future__ import annotations
 
+import faulthandler
 import logging
+import mmap
 import os
 import signal
 import socket
@@ -13,6 +15,8 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from housing_core.listening import listen_everywhere
 
 LONGEST_RESTART_DELAY_SECONDS = 30.0
 STEADY_SECONDS = 60.0
@@ -27,6 +31,17 @@ SHARE_SECONDS = 20.0
 LOOK_SECONDS = 0.2
 BACKLOG = 2048
 
+BEAT_SECONDS = 1.0
+SILENT_SECONDS = 20.0
+"""A worker whose event loop has not turned for so long hangs, and is replaced. Models are loaded and
+many rows classified in threads, during which the loop turns."""
+
+BEGIN_SECONDS = 300.0
+"""Before its loop turns a worker may have to fetch a model."""
+
+TELL_SECONDS = 1.0
+"""Which a worker that hangs has to write where its threads are, before it is killed."""
+
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
 
 logger = logging.getLogger(__name__)
@@ -37,15 +52,17 @@ def restart_delay(failures: int) -> float:
     return min(0.5 * 2 ** (failures - 1), LONGEST_RESTART_DELAY_SECONDS) if failures else 0.0
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """The socket that all workers accept from."""
+def listen(host: str | None, port: int) -> socket.socket:
+    """The socket that all workers accept from; on every address when no host is given.
+
+    Raises:
+        OSError: when the host is none of this machine, or the port is taken.
+
+    """
+    if host is None:
+        return listen_everywhere(port, BACKLOG)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    shared = socket.socket(family)
-    shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    shared.bind((host, port))
-    shared.listen(BACKLOG)
-    shared.set_inheritable(True)
-    return shared
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
 
 @dataclass
@@ -57,6 +74,8 @@ class _Slot:
         started: when it was started, monotonic; with no worker yet, 0.
         due: when the next may start, monotonic.
         failures: workers in a row that ended early.
+        beats: of its event loop, when it was last looked at.
+        silent: looks since they were others. Not seconds: on a machine that stood still nobody hangs.
 
     """
 
@@ -64,6 +83,8 @@ class _Slot:
     started: float = 0.0
     due: float = 0.0
     failures: int = 0
+    beats: int = 0
+    silent: int = 0
 
 
 class Supervisor:
@@ -73,7 +94,7 @@ class Supervisor:
         self,
         workers: int,
         *,
-        work: Callable[[int, bool], None],
+        work: Callable[[int, bool, Callable[[], None]], None],
         share: Callable[[], bool],
         ended: Callable[[int], None],
     ) -> None:
@@ -82,7 +103,8 @@ class Supervisor:
         Args:
             workers: how many.
             work: what a worker does until SIGTERM, in a process of its own; it is given its slot,
-                and whether it replaces another.
+                whether it replaces another, and what it has to call every `BEAT_SECONDS` once it
+                has begun to.
             share: loads what the workers can share, here; False while that is not there.
             ended: told of each slot whose worker has ended.
 
@@ -92,6 +114,8 @@ class Supervisor:
         self._share = share
         self._ended = ended
         self._shared = False
+        self._memory = mmap.mmap(-1, workers * 8)  # shared with the workers
+        self._beats = memoryview(self._memory).cast("q")
 
     def run(self) -> int:
         """Work until SIGTERM or SIGINT, or until a worker finds that its settings are no use.
@@ -116,18 +140,21 @@ class Supervisor:
                 return self._stop(0)
             if os.EX_CONFIG in self._reap():
                 return self._stop(os.EX_CONFIG)
+            self._end_who_hangs()
 
     def _start(self, number: int) -> None:
         slot = self._slots[number]
         replaces = slot.started > 0
         slot.started = time.monotonic()
+        slot.beats = slot.silent = self._beats[number] = 0
         slot.pid = os.fork()
         if slot.pid:
             return
         code = os.EX_SOFTWARE
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-            self._work(number, replaces)
+            faulthandler.register(signal.SIGUSR1, file=2)
+            self._work(number, replaces, lambda: self._beat(number))
             code = 0
         except SystemExit as exit_:
             code = exit_.code if isinstance(exit_.code, int) else 0
@@ -137,6 +164,27 @@ class Supervisor:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
+
+    def _beat(self, number: int) -> None:
+        self._beats[number] += 1
+
+    def _end_who_hangs(self) -> None:
+        """Kill the workers whose event loop does not turn."""
+        for number, slot in enumerate(self._slots):
+            beats = self._beats[number]
+            if not slot.pid or beats != slot.beats:
+                slot.beats, slot.silent = beats, 0
+                continue
+            slot.silent += 1
+            limit = SILENT_SECONDS if beats else BEGIN_SECONDS
+            if slot.silent == round(limit / LOOK_SECONDS):
+                logger.error(
+                    "worker %d hangs: its event loop has not turned for %g s; it is replaced",
+                    *(number, limit),
+                )
+                os.kill(slot.pid, signal.SIGUSR1)
+            elif slot.silent >= round((limit + TELL_SECONDS) / LOOK_SECONDS):
+                os.kill(slot.pid, signal.SIGKILL)
 
     def _reap(self) -> list[int]:
         """Exit codes of the workers that have ended; the next of each is due after a delay."""

@@ -60,7 +60,7 @@ def infer_file(batch_size: int) -> list[str]:
             *("-u", URL.removeprefix("http://"), "-m", MODEL, "-s", str(batch_size)),
             *("-i", asked, "-o", answered),
         ]
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, check=True, capture_output=True, timeout=180)
         lines = answered.read_text(encoding="utf-8").splitlines()
     responses = [InferenceResponse.model_validate_json(line) for line in lines]
     return [label for one in responses for label in StringCodec.decode_output(one.outputs[0])]

@@ -31,6 +31,11 @@ def test_mlflow_answers_to_further_hosts_by_value() -> None:
     assert "--cors-allowed-origins=https://mlflow.example.com" in mlflow_server(manifests)["args"]
 
 
+def test_mlflow_listens_on_ipv6_by_value() -> None:
+    assert "--host=0.0.0.0" in mlflow_server(render({}))["args"]
+    assert "--host=::" in mlflow_server(render({"mlflow": {"host": "::"}}))["args"]
+
+
 def test_mlflow_keeps_everything_on_its_volume_by_default() -> None:
     manifests = render({})
     server = mlflow_server(manifests)

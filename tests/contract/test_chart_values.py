@@ -21,6 +21,7 @@ REFUSALS: list[tuple[Manifest, list[str]]] = [
     ({"watchNamespaces": ["a", "a"]}, ["/watchNamespaces", "equal"]),
     ({"crds": {"enabled": "yes"}}, ["/crds/enabled", "want boolean"]),
     ({"mlflow": {"workers": 0}}, ["/mlflow/workers", "minimum"]),
+    ({"mlflow": {"host": "localhost"}}, ["/mlflow/host", "0.0.0.0"]),
     ({"mlflow": {"wrokers": 2}}, ["/mlflow", "wrokers"]),
     ({"mlflow": {"trackingUri": "mlflow:5000"}}, ["/mlflow/trackingUri", "mlflow:5000"]),
     ({"mlflow": {"artifactsDestination": "gs://b"}}, ["/mlflow/artifactsDestination", "gs://b"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from tests.cluster_client import Cluster
 from tests.diagnosis import diagnose
 from tests.operator_release import install_operator
 from tests.prometheus_server import PrometheusServer, watching_cluster
+from tests.story import ISTANBUL, Story, listings, to_csv
 
 STARTED = datetime.now(UTC).replace(microsecond=0)
 
@@ -38,6 +40,28 @@ def prometheus(installed_operator: Cluster, tmp_path: Path) -> Iterator[Promethe
     """A real Prometheus that watches the cluster from before the test to its end."""
     with watching_cluster(installed_operator, tmp_path) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def small(installed_operator: Cluster) -> Iterator[Story]:
+    """A model that trains in seconds, in production; every test leaves it there."""
+    cluster = installed_operator
+    namespace = f"small-{time.time_ns() % 10**8:x}"
+    cluster.create_namespace(namespace)
+    story = Story(
+        cluster,
+        namespace,
+        name="small",
+        spec={
+            "training": {"recipe": "seed", "forest": {"trees": 40}},
+            "promotion": {"gates": {"rolloutTimeout": "1m", "maxLatency": "2s"}},
+        },
+    )
+    story.add_listings("a.csv", to_csv(listings(ISTANBUL)[::9]))
+    story.apply()
+    story.wait_for_production("1")
+    yield story
+    cluster.delete("namespace", namespace, "", wait=False)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster_client import Cluster, CommandError, Manifest, condition_of
+from tests.cluster_client import CommandError, Manifest, condition_of
 from tests.cluster_pods import run_in_cluster
 from tests.load import SteadyLoad
 from tests.operator_release import RELEASE, SYSTEM_NAMESPACE, scaled_to_zero
@@ -25,28 +24,6 @@ pytestmark = pytest.mark.timeout(1200)
 MLFLOW = f"{RELEASE}-mlflow"
 MLFLOW_URL = f"http://{MLFLOW}.{SYSTEM_NAMESPACE}.svc:5000"
 ROWS = 3_000
-
-
-@pytest.fixture(scope="module")
-def small(installed_operator: Cluster) -> Iterator[Story]:
-    """A model that trains in seconds, in production; every test leaves it there."""
-    cluster = installed_operator
-    namespace = f"faults-{time.time_ns() % 10**8:x}"
-    cluster.create_namespace(namespace)
-    story = Story(
-        cluster,
-        namespace,
-        name="small",
-        spec={
-            "training": {"recipe": "seed", "forest": {"trees": 40}},
-            "promotion": {"gates": {"rolloutTimeout": "1m", "maxLatency": "2s"}},
-        },
-    )
-    story.add_listings("a.csv", to_csv(listings(ISTANBUL)[::9][:ROWS]))
-    story.apply()
-    story.wait_for_production("1")
-    yield story
-    cluster.delete("namespace", namespace, "", wait=False)
 
 
 def condition(story: Story, kind: str) -> Manifest:

@@ -70,13 +70,13 @@ class OperatorProcess:
         self.stop()
         self.start()
 
-    def health(self) -> str:
+    def health(self, host: str = "127.0.0.1") -> str:
         """Return the answer to the liveness probe. Raises OSError when it is none or an error."""
-        return _get(f"http://127.0.0.1:{self.health_port}/healthz")
+        return _get(f"http://{host}:{self.health_port}/healthz")
 
-    def metrics(self) -> str:
+    def metrics(self, host: str = "127.0.0.1") -> str:
         """Return what Prometheus scrapes."""
-        return _get(f"http://127.0.0.1:{self.metrics_port}/metrics")
+        return _get(f"http://{host}:{self.metrics_port}/metrics")
 
     def metric(self, name: str) -> float:
         """Return the sum over all labels of a metric's samples."""

@@ -5,6 +5,7 @@ import time
 
 from tests.bundles import register_bundle, tiny_bundle
 from tests.cluster_client import condition_of, wait_until
+from tests.loopback import loopback_hosts
 
 
 def test_a_model_gets_its_training_job_and_says_so(models, name):
@@ -286,10 +287,12 @@ def test_a_model_that_is_made_again_under_its_name_starts_anew(models, name):
     models.wait_condition(name, "Degraded", status="False")
 
 
-def test_probe_and_metrics_answer(models, name):
+def test_probe_and_metrics_answer_on_every_address(models, name):
     models.apply(name)
     models.training(name)
-    assert "longestWaitSeconds" in models.operator.health()
+    for host in loopback_hosts():
+        assert "longestWaitSeconds" in models.operator.health(host)
+        assert "\nhousing_operator_models " in models.operator.metrics(host)
     wait_until(
         lambda: (models.operator.metric("housing_operator_models") >= 1, None),
         what="the number of models",

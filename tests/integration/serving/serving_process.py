@@ -44,13 +44,7 @@ class ServingProcess:
         self.log_file = folder / "serving.log"
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "housing_serving",
-                    "--host=127.0.0.1",
-                    f"--port={self.port}",
-                ],
+                [sys.executable, "-m", "housing_serving", f"--port={self.port}"],
                 env={
                     **os.environ,
                     "HOUSING_TASK": task.to_environment(),

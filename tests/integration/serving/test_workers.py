@@ -8,17 +8,20 @@ import os
 import re
 import signal
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import httpx
 import psutil
 import pyarrow.parquet as pq
+import pytest
 
 from housing_core.registry import Registry
+from housing_serving.workers import BEAT_SECONDS, SILENT_SECONDS
 from tests.bundles import ROWS, register_tiny_bundle
 from tests.integration.serving.conftest import MakeTask, StartServing
 from tests.integration.serving.serving_process import ServingProcess
+from tests.loopback import loopback_hosts
 
 REQUESTS = 60
 CONNECTIONS = 32
@@ -125,4 +128,56 @@ def test_between_a_workers_death_and_its_replacement_its_sibling_answers_every_n
     assert alone > 0
     while serving.metric("housing_workers") != 2:
         _ask(serving.url)
+    assert serving.stop() == 0
+
+
+def test_a_worker_whose_event_loop_hangs_is_replaced_while_its_sibling_answers(
+    registry: Registry, make_task: MakeTask, start: StartServing
+) -> None:
+    serving = _two_workers(registry, make_task, start)
+    first = _workers(serving.process.pid)
+    victim = min(first, key=_open_connections)  # not the one that tells the metrics
+    serving.wait_until(lambda: _accepts(victim, serving.port), 60)
+    os.kill(victim, signal.SIGSTOP)
+    stopped, answered = time.monotonic(), 0
+    while victim in _workers(serving.process.pid):
+        _ask(serving.url)
+        answered += 1
+        assert time.monotonic() - stopped < SILENT_SECONDS * 2
+    assert time.monotonic() - stopped > SILENT_SECONDS - 2 * BEAT_SECONDS
+    assert answered > SILENT_SECONDS
+    serving.wait_until(lambda: serving.metric("housing_worker_restarts_total") == 1, 60)
+    assert len(_workers(serving.process.pid) & first) == 1
+    assert "hangs: its event loop has not turned for 20 s" in serving.log_file.read_text()
+    assert serving.stop() == 0
+
+
+def _accepts(worker: int, port: int) -> bool:
+    """Whether a worker takes a new connection."""
+    with closing(_Connection(port)) as client:
+        client.request("GET", "/health/live")
+        assert client.getresponse().read()
+        return _open_connections(worker) > 0
+
+
+def test_the_liveness_probe_fails_where_the_only_worker_hangs(
+    registry: Registry, make_task: MakeTask, start: StartServing
+) -> None:
+    serving = start(make_task("1"))
+    os.kill(serving.process.pid, signal.SIGSTOP)
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.get(f"{serving.url}/health/live", timeout=5)  # as long as the kubelet waits
+    os.kill(serving.process.pid, signal.SIGCONT)
+    assert httpx.get(f"{serving.url}/health/live", timeout=30).status_code == 200
+    assert serving.stop() == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_address_answers(
+    registry: Registry, make_task: MakeTask, start: StartServing, workers: int
+) -> None:
+    serving = start(make_task("1", workers=workers))
+    for host in loopback_hosts():
+        answer = httpx.get(f"http://{host}:{serving.port}/health/live", timeout=30)
+        assert answer.status_code == 200
     assert serving.stop() == 0

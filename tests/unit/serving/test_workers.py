@@ -12,9 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from housing_serving import workers
 from housing_serving.workers import LONGEST_RESTART_DELAY_SECONDS, Supervisor, restart_delay
 
 FORK = get_context("fork")
+
+Beat = Callable[[], None]
+Work = Callable[[int, bool, Beat], None]
 
 
 @pytest.mark.parametrize(("failures", "seconds"), [(0, 0), (1, 0.5), (2, 1), (4, 4), (50, 30)])
@@ -27,7 +31,7 @@ def test_a_worker_that_fails_again_and_again_is_replaced_ever_more_slowly(
 class Run:
     """A supervisor in a process of its own, whose workers each write a file."""
 
-    def __init__(self, folder: Path, work: Callable[[int, bool], None]) -> None:
+    def __init__(self, folder: Path, work: Work) -> None:
         self.folder = folder
         supervisor = Supervisor(
             2, work=self._noting(work), share=lambda: True, ended=lambda _: None
@@ -35,10 +39,10 @@ class Run:
         self.process = FORK.Process(target=lambda: os._exit(supervisor.run()))
         self.process.start()
 
-    def _noting(self, work: Callable[[int, bool], None]) -> Callable[[int, bool], None]:
-        def noting(slot: int, replaces: bool) -> None:
+    def _noting(self, work: Work) -> Work:
+        def noting(slot: int, replaces: bool, beat: Beat) -> None:
             (self.folder / f"{slot}-{os.getpid()}-{replaces}").touch()
-            work(slot, replaces)
+            work(slot, replaces, beat)
 
         return noting
 
@@ -61,9 +65,16 @@ class Run:
         return self.process.exitcode
 
 
-def _until_told(_slot: int, _replaces: bool) -> None:
+def _until_told(_slot: int, _replaces: bool, _beat: Beat) -> None:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     threading.Event().wait(60)
+
+
+def _beating_until_told(_slot: int, _replaces: bool, beat: Beat) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    while True:
+        beat()
+        time.sleep(0.05)
 
 
 def test_a_worker_that_dies_is_replaced_in_its_slot_and_its_sibling_stays(tmp_path: Path) -> None:
@@ -81,10 +92,10 @@ def test_a_worker_that_dies_is_replaced_in_its_slot_and_its_sibling_stays(tmp_pa
 
 
 def test_settings_that_are_no_use_end_all_workers_with_the_same_code(tmp_path: Path) -> None:
-    def work(slot: int, replaces: bool) -> None:
+    def work(slot: int, replaces: bool, beat: Beat) -> None:
         if slot == 1:
             raise SystemExit(os.EX_CONFIG)
-        _until_told(slot, replaces)
+        _until_told(slot, replaces, beat)
 
     run = Run(tmp_path, work)
     run.process.join(30)
@@ -92,7 +103,7 @@ def test_settings_that_are_no_use_end_all_workers_with_the_same_code(tmp_path: P
 
 
 def test_a_worker_that_ends_badly_on_sigterm_shows_in_the_exit_code(tmp_path: Path) -> None:
-    def work(_slot: int, _replaces: bool) -> None:
+    def work(_slot: int, _replaces: bool, _beat: Beat) -> None:
         signal.signal(signal.SIGTERM, lambda *_: os._exit(3))
         threading.Event().wait(60)
 
@@ -100,3 +111,56 @@ def test_a_worker_that_ends_badly_on_sigterm_shows_in_the_exit_code(tmp_path: Pa
     run.wait(2)
     time.sleep(0.2)
     assert run.stop() == os.EX_SOFTWARE
+
+
+def _turns_no_more() -> None:
+    while True:
+        pass
+
+
+def test_a_worker_that_beats_no_more_says_where_it_hangs_and_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(workers, "SILENT_SECONDS", 2.0)
+
+    def work(slot: int, replaces: bool, beat: Beat) -> None:
+        if slot == 1 and not replaces:
+            beat()
+            _turns_no_more()
+        _beating_until_told(slot, replaces, beat)
+
+    run = Run(tmp_path, work)
+    begun = run.wait(3)
+    assert [(slot, replaces) for slot, _, replaces in begun if replaces] == [(1, True)]
+    os.kill(begun[0][1], 0)  # the sibling is still there
+    assert "in _turns_no_more" in capfd.readouterr().err
+    assert run.stop() == 0
+
+
+def test_a_worker_that_never_begins_to_beat_is_replaced_after_a_longer_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "BEGIN_SECONDS", 1.0)
+    run = Run(tmp_path, _until_told)
+    assert {replaces for _, _, replaces in run.wait(3)} == {False, True}
+    assert run.stop() == 0
+
+
+def test_a_worker_that_beats_late_or_has_not_begun_to_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "SILENT_SECONDS", 2.0)
+
+    def work(slot: int, replaces: bool, beat: Beat) -> None:
+        if slot == 0:
+            _until_told(slot, replaces, beat)  # as one that still loads its model
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+        while True:
+            beat()
+            time.sleep(1.0)
+
+    run = Run(tmp_path, work)
+    run.wait(2)
+    time.sleep(5)
+    assert len(run.workers()) == 2
+    assert run.stop() == 0
