@@ -8,7 +8,7 @@ from typing import Any
 from housing_core.api.spec import Thresholds
 from housing_core.api.status import DriftAlert
 from housing_core.drift_report import Bin, DriftReport, FeatureDrift, Performance, Rule, Score
-from housing_monitoring.measurements import levels
+from housing_monitoring.measures.measurements import levels
 
 EVIL = '<script>alert("x")</script>&\'"</style><img src=//evil.test/x>{{ 7 * 7 }}'
 """HTML and a template's expression, in a name."""

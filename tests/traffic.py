@@ -16,7 +16,7 @@ from housing_core.bundle import NumericProfile, Reference
 from housing_core.drift_report import DriftReport
 from housing_core.tasks import MonitoringTask
 from housing_monitoring.columns import CategoricalColumn, NumericColumn
-from housing_monitoring.performance import Labelled
+from housing_monitoring.measures.performance import Labelled
 from housing_monitoring.profile import Profile
 from housing_monitoring.report import judge
 from tests.listings import CLASSES, Listings, rules_of

@@ -10,9 +10,9 @@ import numpy as np
 
 from housing_core.bundle import FeatureProfile
 from housing_monitoring.columns import CategoricalColumn, NumericColumn
-from housing_monitoring.performance import CONFIDENCE_BINS
-from housing_monitoring.tally import NumberTally, Tally, blocks_of, tally_of
-from housing_monitoring.window import Window
+from housing_monitoring.log.window import Window
+from housing_monitoring.measures.performance import CONFIDENCE_BINS
+from housing_monitoring.measures.tally import NumberTally, Tally, blocks_of, tally_of
 
 Column = NumericColumn | CategoricalColumn
 

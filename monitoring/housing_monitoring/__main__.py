@@ -82,7 +82,7 @@ def _keep_log(task: MonitoringTask) -> int:
         StorageError,
         StorageUnavailableError,
     )
-    from housing_monitoring.housekeeping import keep_log, tell  # noqa: PLC0415 - see above
+    from housing_monitoring.log.housekeeping import keep_log, tell  # noqa: PLC0415 - see above
 
     try:
         retention = timedelta(days=task.retention_days)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from housing_core.api.status import DriftAlert
 from housing_core.drift_report import shortened
-from housing_monitoring.measurements import Levels, Measured
+from housing_monitoring.measures.measurements import Levels, Measured
 
 BY_LABELS = frozenset({"AccuracyDrop", "MacroF1Drop"})
 """Alerts of the labels, which do not depend on the window."""

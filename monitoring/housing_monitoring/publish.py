@@ -9,8 +9,8 @@ from housing_core.drift_report import HTML_FILE, JSON_FILE, DriftReport
 from housing_core.registry import Registry
 from housing_core.registry_types import Run
 from housing_core.times import parse_time
-from housing_monitoring.history import REPORTS, PastReport, metrics_of, past_report
-from housing_monitoring.page import page
+from housing_monitoring.page.history import REPORTS, PastReport, metrics_of, past_report
+from housing_monitoring.page.html import page
 
 REPORT_TAG = "housing-operator.dev/drift-report"
 """On a run: the report that it holds."""

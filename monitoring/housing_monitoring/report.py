@@ -11,15 +11,15 @@ from housing_core.drift_report import DriftReport, report_id
 from housing_core.tasks import MonitoringTask
 from housing_core.times import format_time
 from housing_monitoring.alerts import BY_LABELS, find_alerts
-from housing_monitoring.clustering import design_effect
-from housing_monitoring.comparison import compare
-from housing_monitoring.judged_rows import OF_VERSION
-from housing_monitoring.measurements import ClassDrift, levels, measure
-from housing_monitoring.performance import Labelled, evaluate
+from housing_monitoring.log.judged_rows import OF_VERSION
+from housing_monitoring.log.window import Window
+from housing_monitoring.measures.clustering import design_effect
+from housing_monitoring.measures.comparison import compare
+from housing_monitoring.measures.measurements import ClassDrift, levels, measure
+from housing_monitoring.measures.performance import Labelled, evaluate
+from housing_monitoring.measures.statistics import kullback_leibler, quantile
 from housing_monitoring.profile import Profile
-from housing_monitoring.statistics import kullback_leibler, quantile
 from housing_monitoring.verdict import decide, decide_by_labels
-from housing_monitoring.window import Window
 
 
 def judge(

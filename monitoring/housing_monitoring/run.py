@@ -10,12 +10,12 @@ from housing_core.drift_report import DriftReport
 from housing_core.registry import Registry
 from housing_core.tasks import MonitoringTask
 from housing_monitoring.kube import apply_drift
-from housing_monitoring.labels import read_labelled
-from housing_monitoring.performance import Labelled
+from housing_monitoring.log.labels import read_labelled
+from housing_monitoring.log.window import Window, read_window
+from housing_monitoring.measures.performance import Labelled
 from housing_monitoring.profile import NoProfileError, Profile, fetch_profile
 from housing_monitoring.publish import publish
 from housing_monitoring.report import judge, without_profile
-from housing_monitoring.window import Window, read_window
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Literal
 from housing_core.api.spec import Thresholds
 from housing_core.api.status import DriftAlert
 from housing_core.drift_report import FeatureDrift, Performance, Rule, Score, shortened
-from housing_monitoring.measurements import ClassDrift, drop_noise
+from housing_monitoring.measures.measurements import ClassDrift, drop_noise
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def kept() -> windows.Kept:
     sources = [
         Path(windows.__file__),
         *(tests / f"{name}.py" for name in ("listings", "traffic", "windows")),
-        *sorted((ROOT / "monitoring" / "housing_monitoring").glob("*.py")),
+        *sorted((ROOT / "monitoring" / "housing_monitoring").rglob("*.py")),
         *sorted((ROOT / "core" / "housing_core").rglob("*.py")),
     ]
     digest = hashlib.sha256()

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from housing_core import bundle, storage
 from housing_core import prediction_log as log
-from housing_monitoring.compaction import compact
+from housing_monitoring.log.compaction import compact
 from tests.bench.serving.prepare import environment
 from tests.listings import CITIES, CLASSES, DATA, TARGET, Listings, reference_of, rules_of
 

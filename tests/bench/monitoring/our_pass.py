@@ -24,10 +24,10 @@ def main() -> None:
     from housing_core.bundle import read_reference
     from housing_core.cleaning import CleaningRules
     from housing_core.tasks import MonitoringTask
-    from housing_monitoring.performance import Labelled
+    from housing_monitoring.log.window import read_window
+    from housing_monitoring.measures.performance import Labelled
     from housing_monitoring.profile import Profile
     from housing_monitoring.report import judge
-    from housing_monitoring.window import read_window
 
     imports = time.perf_counter() - begun
     bare, folder = peak(), Path(sys.argv[1])

@@ -11,9 +11,9 @@ import pytest
 from housing_core.bundle import CategoricalProfile, Reference
 from housing_core.cleaning import CleaningRules
 from housing_core.storage import StorageError, StorageUnavailableError
-from housing_monitoring import log_files
+from housing_monitoring.log import files as log_files
+from housing_monitoring.log.window import Window, read_window
 from housing_monitoring.profile import Profile
-from housing_monitoring.window import Window, read_window
 from tests.prediction_logs import predictions_table, write_table
 from tests.s3_server import S3Server
 

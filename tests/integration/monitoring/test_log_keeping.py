@@ -15,9 +15,9 @@ import pytest
 
 from housing_core import prediction_log as log
 from housing_core import storage
-from housing_monitoring import compaction
-from housing_monitoring.compaction import current_files
-from housing_monitoring.housekeeping import Kept, keep_log
+from housing_monitoring.log import compaction
+from housing_monitoring.log.compaction import current_files
+from housing_monitoring.log.housekeeping import Kept, keep_log
 from tests.prediction_logs import predictions_table
 from tests.s3_server import S3Server
 
@@ -29,7 +29,7 @@ import os, sys, threading
 from datetime import datetime, timedelta
 from pathlib import Path
 import pyarrow
-from housing_monitoring import compaction, housekeeping
+from housing_monitoring.log import compaction, housekeeping
 
 compaction.READERS = 1
 pyarrow.array([1])  # imports pandas where there is one, which would take long under the profiler
@@ -221,7 +221,7 @@ def test_an_hour_of_many_rows_needs_little_memory(tmp_path: Path) -> None:
         shutil.copy(tmp_path / "one.parquet", folder / f"pod-{number:06d}.parquet")
     script = (
         "import resource, sys; from datetime import datetime, timedelta, UTC;"
-        "from housing_monitoring import housekeeping;"
+        "from housing_monitoring.log import housekeeping;"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
         "kept = housekeeping.keep_log(*sys.argv[1:], timedelta(days=30), datetime.now(UTC));"
         "after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"

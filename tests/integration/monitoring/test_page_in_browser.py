@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from housing_core.drift_report import HTML_FILE, Rule
-from housing_monitoring.history import past_report
-from housing_monitoring.page import page
+from housing_monitoring.page.history import past_report
+from housing_monitoring.page.html import page
 from tests.browser import (
     DESK_WIDTH,
     PHONE_WIDTH,

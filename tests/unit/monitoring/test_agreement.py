@@ -11,11 +11,11 @@ import pytest
 
 from housing_core.bundle import CategoricalProfile, FeatureProfile, NumericProfile, Reference
 from housing_core.storage import list_files
-from housing_monitoring.comparison import compare
+from housing_monitoring.log.window import Window, read_window
+from housing_monitoring.measures.comparison import compare
+from housing_monitoring.measures.statistics import quantile
+from housing_monitoring.measures.tally import NEW_LABEL
 from housing_monitoring.profile import Profile
-from housing_monitoring.statistics import quantile
-from housing_monitoring.tally import NEW_LABEL
-from housing_monitoring.window import Window, read_window
 from housing_serving.log_tables import LogEntry, Received, to_tables
 from housing_training.columns import infer_columns
 from housing_training.features import clean_listings

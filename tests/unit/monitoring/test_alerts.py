@@ -8,9 +8,9 @@ from housing_core.api.spec import Thresholds
 from housing_core.api.status import DriftAlert
 from housing_core.drift_report import Bin, FeatureDrift, Performance, Score
 from housing_monitoring.alerts import find_alerts as alerts_of
-from housing_monitoring.measurements import ClassDrift, levels, measure
-from housing_monitoring.performance import CONFIDENCE
-from housing_monitoring.statistics import Divergence, kullback_leibler, quantile
+from housing_monitoring.measures.measurements import ClassDrift, levels, measure
+from housing_monitoring.measures.performance import CONFIDENCE
+from housing_monitoring.measures.statistics import Divergence, kullback_leibler, quantile
 from housing_monitoring.verdict import decide
 
 Z = quantile(20)

@@ -10,12 +10,12 @@ from housing_core.api.spec import Thresholds
 from housing_core.bundle import CategoricalProfile
 from housing_core.drift_report import FeatureDrift
 from housing_monitoring.alerts import find_alerts
-from housing_monitoring.cardinality import Richness, richness
 from housing_monitoring.columns import CategoricalColumn
-from housing_monitoring.comparison import compare
-from housing_monitoring.measurements import levels, measure
-from housing_monitoring.performance import CONFIDENCE, Performance
-from housing_monitoring.statistics import quantile
+from housing_monitoring.measures.cardinality import Richness, richness
+from housing_monitoring.measures.comparison import compare
+from housing_monitoring.measures.measurements import levels, measure
+from housing_monitoring.measures.performance import CONFIDENCE, Performance
+from housing_monitoring.measures.statistics import quantile
 from tests.windows import tally
 
 Z = quantile(20)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from housing_monitoring.clustering import LEAST_EFFECTIVE_ROWS, MOST_BLOCKS, design_effect
+from housing_monitoring.measures.clustering import LEAST_EFFECTIVE_ROWS, MOST_BLOCKS, design_effect
 
 SHARES = (0.4, 0.3, 0.15, 0.1, 0.05)
 REFERENCE = [10_000 * share for share in SHARES]

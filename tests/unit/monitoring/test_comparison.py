@@ -5,8 +5,8 @@ from sklearn.utils import murmurhash3_32
 from housing_core.bundle import CategoricalProfile, FeatureProfile, NumericProfile
 from housing_core.drift_report import FeatureDrift
 from housing_monitoring.columns import CategoricalColumn, NumericColumn
-from housing_monitoring.comparison import compare as compare_tally
-from housing_monitoring.statistics import quantile
+from housing_monitoring.measures.comparison import compare as compare_tally
+from housing_monitoring.measures.statistics import quantile
 from tests import windows
 from tests.windows import Column, tally
 

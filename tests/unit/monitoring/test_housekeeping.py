@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from housing_core import prediction_log as log
-from housing_monitoring.housekeeping import BUDGET_SECONDS, due, keep_log
+from housing_monitoring.log.housekeeping import BUDGET_SECONDS, due, keep_log
 from tests.prediction_logs import predictions_table
 
 NOW = datetime(2026, 11, 23, 18, 10, tzinfo=UTC)

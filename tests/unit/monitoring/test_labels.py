@@ -8,9 +8,9 @@ import pytest
 
 from housing_core.bundle import Reference
 from housing_core.cleaning import CleaningRules
-from housing_monitoring import labels as labels_module
-from housing_monitoring.labels import UNKNOWN, read_labelled
-from housing_monitoring.performance import Labelled
+from housing_monitoring.log import labels as labels_module
+from housing_monitoring.log.labels import UNKNOWN, read_labelled
+from housing_monitoring.measures.performance import Labelled
 from housing_monitoring.profile import Profile
 from tests.prediction_logs import write_labels, write_predictions
 

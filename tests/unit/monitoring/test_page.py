@@ -4,9 +4,9 @@ from html.parser import HTMLParser
 import pytest
 
 from housing_core.drift_report import DriftReport, Rule
-from housing_monitoring.figures import PLOTTED_CATEGORIES, PLOTTED_FEATURES, PLOTTED_UNMOVED
-from housing_monitoring.history import past_report
-from housing_monitoring.page import page
+from housing_monitoring.page.figures import PLOTTED_CATEGORIES, PLOTTED_FEATURES, PLOTTED_UNMOVED
+from housing_monitoring.page.history import past_report
+from housing_monitoring.page.html import page
 from tests.drift_reports import BIDI, alert, feature, hostile, number, performance, report
 
 VOID = {"meta"}

@@ -6,15 +6,15 @@ from sklearn.metrics import f1_score
 
 from housing_core.bundle import Reference
 from housing_core.drift_report import Performance, Score
-from housing_monitoring.clustering import design_effect
-from housing_monitoring.performance import (
+from housing_monitoring.measures.clustering import design_effect
+from housing_monitoring.measures.performance import (
     CONFIDENCE_BINS,
     Labelled,
     Z,
     evaluate,
 )
-from housing_monitoring.performance import estimated_accuracy as estimate
-from housing_monitoring.scores import Interval, difference, macro_f1, wilson
+from housing_monitoring.measures.performance import estimated_accuracy as estimate
+from housing_monitoring.measures.scores import Interval, difference, macro_f1, wilson
 
 CLASSES = ["Low", "Medium", "High"]
 DAY = 86_400

@@ -13,7 +13,7 @@ from housing_core.bundle import CategoricalProfile, NumericProfile, Reference
 from housing_core.cleaning import CleaningRules, NumberRule
 from housing_core.drift_report import DriftReport
 from housing_monitoring.columns import CategoricalColumn
-from housing_monitoring.performance import Labelled
+from housing_monitoring.measures.performance import Labelled
 from housing_monitoring.profile import Profile
 from housing_monitoring.report import judge
 from tests.unit.monitoring.test_report import NOW, labels, task

@@ -16,12 +16,12 @@ from housing_core.cleaning import CleaningRules, NumberRule
 from housing_core.drift_report import DriftReport
 from housing_core.tasks import MonitoringTask
 from housing_monitoring.columns import CategoricalColumn
-from housing_monitoring.page import page
-from housing_monitoring.performance import Labelled
+from housing_monitoring.log.window import Window, read_window
+from housing_monitoring.measures.performance import Labelled
+from housing_monitoring.page.html import page
 from housing_monitoring.profile import Profile
 from housing_monitoring.report import judge as judge_labelled
 from housing_monitoring.report import without_profile
-from housing_monitoring.window import Window, read_window
 from tests.prediction_logs import write_predictions
 from tests.windows import numbers, window_of
 

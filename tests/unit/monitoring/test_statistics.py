@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from housing_monitoring.statistics import (
+from housing_monitoring.measures.statistics import (
     Moments,
     deviation_noise,
     kullback_leibler,

@@ -8,11 +8,11 @@ import pytest
 
 from housing_core.api.spec import Thresholds
 from housing_monitoring.alerts import find_alerts
-from housing_monitoring.comparison import compare
-from housing_monitoring.measurements import levels, measure
-from housing_monitoring.performance import CONFIDENCE, Performance
-from housing_monitoring.ranks import rank_shift
-from housing_monitoring.statistics import out_of_range_noise, quantile
+from housing_monitoring.measures.comparison import compare
+from housing_monitoring.measures.measurements import levels, measure
+from housing_monitoring.measures.performance import CONFIDENCE, Performance
+from housing_monitoring.measures.ranks import rank_shift
+from housing_monitoring.measures.statistics import out_of_range_noise, quantile
 from housing_training.profile import numeric_profile
 from tests.windows import numbers, tally
 

@@ -13,12 +13,12 @@ from housing_core import prediction_log as log
 from housing_core.bundle import CategoricalProfile, NumericProfile, Reference
 from housing_core.cleaning import CleaningRules, NumberRule
 from housing_core.storage import StorageError
-from housing_monitoring import log_files
-from housing_monitoring import window as window_module
+from housing_monitoring.log import files as log_files
+from housing_monitoring.log import window as window_module
+from housing_monitoring.log.window import COPY, Window, read_window
+from housing_monitoring.measures.statistics import Moments
+from housing_monitoring.measures.tally import CategoryTally, NumberTally
 from housing_monitoring.profile import Profile
-from housing_monitoring.statistics import Moments
-from housing_monitoring.tally import CategoryTally, NumberTally
-from housing_monitoring.window import COPY, Window, read_window
 from tests.prediction_logs import predictions_table, write_predictions, write_table
 
 NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)

@@ -9,8 +9,8 @@ from itertools import pairwise
 
 from housing_core.drift_report import DriftReport, PerformancePeriod, Score
 from housing_core.times import parse_time
-from housing_monitoring.plots import Drawing, Point, Series, number, over_time
-from housing_monitoring.tables import Table, columns, digits, name_of, percent
+from housing_monitoring.page.plots import Drawing, Point, Series, number, over_time
+from housing_monitoring.page.tables import Table, columns, digits, name_of, percent
 
 REPORTS = 50
 """Reports that a page shows: two days of hourly ones."""

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from housing_core import prediction_log as log
 from housing_core import storage
-from housing_monitoring.compaction import compact, delete_files
+from housing_monitoring.log.compaction import compact, delete_files
 
 HOUR = timedelta(hours=1)
 

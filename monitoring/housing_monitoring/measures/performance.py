@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from housing_core.bundle import Reference
 from housing_core.drift_report import Performance, PerformancePeriod, Score
 from housing_core.times import format_time
-from housing_monitoring.clustering import MOST_BLOCKS, design_effect
-from housing_monitoring.scores import Interval, difference, macro_f1, wilson
-from housing_monitoring.statistics import FALSE_ALARMS_PER_REPORT
+from housing_monitoring.measures.clustering import MOST_BLOCKS, design_effect
+from housing_monitoring.measures.scores import Interval, difference, macro_f1, wilson
+from housing_monitoring.measures.statistics import FALSE_ALARMS_PER_REPORT
 
 CONFIDENCE = 1 - 2 * FALSE_ALARMS_PER_REPORT
 """Of the intervals, two-sided: an accuracy that did not fall seems to in one report of a thousand."""

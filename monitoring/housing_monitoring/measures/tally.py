@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from housing_core.bundle import CategoricalProfile, FeatureProfile, NumericProfile
 from housing_core.drift_report import Bin
-from housing_monitoring.clustering import MOST_BLOCKS
 from housing_monitoring.columns import CategoricalColumn, NumericColumn, rows_of
-from housing_monitoring.statistics import Moments, moments, unseen_rows
+from housing_monitoring.measures.clustering import MOST_BLOCKS
+from housing_monitoring.measures.statistics import Moments, moments, unseen_rows
 
 LEAST_EXPECTED_ROWS = 5
 """A bin of its own needs this many rows in an unchanged window, or its PSI is all chance (Cochran's rule)."""

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Literal
 from unicodedata import east_asian_width
 
-from housing_monitoring.tables import cut
+from housing_monitoring.page.tables import cut
 
 WIDTH = 320
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from housing_core.drift_report import Bin, DriftReport, FeatureDrift, shortened
-from housing_monitoring.plots import Bar, Drawing, categories, histogram
-from housing_monitoring.tables import Table, change, columns, digits, more, name_of
+from housing_monitoring.page.plots import Bar, Drawing, categories, histogram
+from housing_monitoring.page.tables import Table, change, columns, digits, more, name_of
 
 PLOTTED_FEATURES = 12
 PLOTTED_UNMOVED = 4

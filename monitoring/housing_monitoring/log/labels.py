@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 
 from housing_core import prediction_log as log
 from housing_monitoring.columns import encoded
-from housing_monitoring.identity import identities
-from housing_monitoring.judged_rows import TRACK
-from housing_monitoring.log_files import (
+from housing_monitoring.log.files import (
     PREDICTIONS,
     READERS,
     LogFile,
@@ -25,9 +23,11 @@ from housing_monitoring.log_files import (
     microseconds_of,
     read_columns,
 )
-from housing_monitoring.performance import Labelled
+from housing_monitoring.log.identity import identities
+from housing_monitoring.log.judged_rows import TRACK
+from housing_monitoring.log.window import CLOCK_DISAGREEMENT
+from housing_monitoring.measures.performance import Labelled
 from housing_monitoring.profile import Profile
-from housing_monitoring.window import CLOCK_DISAGREEMENT
 
 MOST_LABELS = 1_000_000
 """The newest labels that are joined: more would say no more of the accuracy."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from housing_monitoring.statistics import chi_squared_quantile, smoothed_shares
+from housing_monitoring.measures.statistics import chi_squared_quantile, smoothed_shares
 
 MOST_BLOCKS = 1024
 """Blocks that a window is cut into at most, to see whether its rows come in clusters."""

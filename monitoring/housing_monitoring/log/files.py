@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from housing_core import prediction_log as log
 from housing_core import storage
-from housing_monitoring.compaction import current_files, open_source
+from housing_monitoring.log.compaction import current_files, open_source
 
 SUFFIX = ".parquet"
 

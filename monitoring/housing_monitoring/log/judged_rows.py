@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from housing_core import prediction_log as log
 from housing_monitoring.columns import encoded, rows_of
-from housing_monitoring.identity import digest, identities
-from housing_monitoring.log_files import (
+from housing_monitoring.log.files import (
     PREDICTIONS,
     READERS,
     LogFile,
@@ -25,7 +24,8 @@ from housing_monitoring.log_files import (
     microseconds_of,
     read_columns,
 )
-from housing_monitoring.performance import CONFIDENCE_BINS
+from housing_monitoring.log.identity import digest, identities
+from housing_monitoring.measures.performance import CONFIDENCE_BINS
 
 TRACK = "production"
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from housing_core.drift_report import Bin, FeatureDrift
-from housing_monitoring.cardinality import richness
-from housing_monitoring.clustering import design_effect
-from housing_monitoring.statistics import population_stability_index
-from housing_monitoring.tally import CategoryTally, NumberTally, Tally
+from housing_monitoring.measures.cardinality import richness
+from housing_monitoring.measures.clustering import design_effect
+from housing_monitoring.measures.statistics import population_stability_index
+from housing_monitoring.measures.tally import CategoryTally, NumberTally, Tally
 
 _NAMED_CATEGORIES = 20
 

@@ -19,10 +19,10 @@ from markupsafe import Markup
 from housing_core.api.status import DriftAlert
 from housing_core.drift_report import JSON_FILE, DriftReport, FeatureDrift, Performance, Rule, Score
 from housing_core.times import parse_time
-from housing_monitoring.figures import figures, moved
-from housing_monitoring.history import PastReport, charts, history_table, period_chart
-from housing_monitoring.plots import WIDTH
-from housing_monitoring.tables import (
+from housing_monitoring.page.figures import figures, moved
+from housing_monitoring.page.history import PastReport, charts, history_table, period_chart
+from housing_monitoring.page.plots import WIDTH
+from housing_monitoring.page.tables import (
     NAME_CHARACTERS,
     Table,
     change,
@@ -82,7 +82,7 @@ def page(report: DriftReport, past: Sequence[PastReport] = ()) -> str:
         past: reports on the same model, oldest first, this one the last.
 
     """
-    style = files("housing_monitoring").joinpath("static/report.css").read_text("utf-8")
+    style = files("housing_monitoring.page").joinpath("static/report.css").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     namespace, _, name = report.model_name.partition(".")
     template = _environment().get_template("report.html.jinja")
@@ -116,7 +116,7 @@ def page(report: DriftReport, past: Sequence[PastReport] = ()) -> str:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("housing_monitoring"),
+        loader=PackageLoader("housing_monitoring.page"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

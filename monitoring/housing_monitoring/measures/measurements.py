@@ -9,9 +9,9 @@ from typing import Literal
 
 from housing_core.api.spec import Thresholds
 from housing_core.drift_report import FeatureDrift, Measurement, Performance, Score
-from housing_monitoring.cardinality import Richness
-from housing_monitoring.ranks import rank_shift
-from housing_monitoring.statistics import (
+from housing_monitoring.measures.cardinality import Richness
+from housing_monitoring.measures.ranks import rank_shift
+from housing_monitoring.measures.statistics import (
     Divergence,
     Moments,
     deviation_noise,

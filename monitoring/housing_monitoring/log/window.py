@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from housing_core.cleaning import CleaningRules
 from housing_monitoring.columns import categorical_column, numeric_column
-from housing_monitoring.judged_rows import Asked, Part, each_once, read_parts
-from housing_monitoring.log_files import (
+from housing_monitoring.log.files import (
     CHUNK_ROWS,
     READERS,
     LogFile,
@@ -23,9 +22,10 @@ from housing_monitoring.log_files import (
     list_hours,
     read_features,
 )
-from housing_monitoring.performance import CONFIDENCE_BINS
+from housing_monitoring.log.judged_rows import Asked, Part, each_once, read_parts
+from housing_monitoring.measures.performance import CONFIDENCE_BINS
+from housing_monitoring.measures.tally import NumberTally, Tally, blocks_of, tally_of
 from housing_monitoring.profile import Profile
-from housing_monitoring.tally import NumberTally, Tally, blocks_of, tally_of
 
 COPY = "is a copy: other files hold each of its rows"
 """Why a file was passed over that counts nothing."""
