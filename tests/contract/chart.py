@@ -129,7 +129,7 @@ def render(
 
 @functools.cache
 def _rendered(values: str, release: str, namespace: str) -> list[Manifest]:
-    """Kept, since most tests look at one of a few variants, and helm and YAML take a second each."""
+    """Kept, since most tests look at one of a few variants."""
     text = render_text(json.loads(values), release=release, namespace=namespace)
     return [manifest for manifest in yaml.load_all(text, yaml.CSafeLoader) if manifest]
 
