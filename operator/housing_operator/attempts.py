@@ -219,6 +219,14 @@ def _follow(draft: Draft, training: TrainingStatus) -> None:
             f"training {training.key}: attempt {training.attempt} goes on with what the spec gives "
             f"it now, after {job.message}",
         )
+    elif job.lost:
+        # It says nothing about the training: the attempt goes on, from its checkpoints.
+        draft.actions.append(DeleteJob(training.job_name))
+        draft.warn(
+            "TrainingReplaced",
+            f"training {training.key}: attempt {training.attempt} goes on in another pod, since "
+            f"{job.message}",
+        )
     elif job.expects_workers and not job.has_workers and draft.spec.training.distributed:
         # What was cut short is done to its end: what is there already stays as it is.
         _ask_for_job(draft, training)

@@ -50,6 +50,7 @@ class JobState:
         outcome: what the program left in its termination message; None when it was killed.
         means: `resources.means` of the spec that it was made by; None where it does not say.
         starved: a pod of it used more memory than its limit, or the newest one finds no node.
+        lost: its pod was to end long ago, and no node says that it did; no other will follow it.
         expects_workers: it was started to work with others.
         has_workers: these are there.
     """
@@ -62,6 +63,7 @@ class JobState:
     outcome: TrainingOutcome | None = None
     means: str | None = None
     starved: bool = False
+    lost: bool = False
     expects_workers: bool = False
     has_workers: bool = False
 

@@ -115,7 +115,8 @@ class Observer:
         observation = Observation(
             model=model,
             jobs={
-                job["metadata"]["name"]: job_state(job, pods, warnings, jobs) for job in trainings
+                job["metadata"]["name"]: job_state(job, pods, now, warnings, jobs)
+                for job in trainings
             },
             production=tracks["production"],
             staging=tracks["staging"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -19,12 +20,16 @@ MESSAGE_LIMIT = 600
 
 NOTHING_SAID: Mapping[str, str] = MappingProxyType({})
 
+LOST_AFTER = timedelta(minutes=5)
+"""So long after its grace period a pod that has not ended is given up: its node is lost or stuck."""
+
 _HARMLESS_WAITING = frozenset({"ContainerCreating", "PodInitializing"})
 
 
 def job_state(
     job: Body,
     pods: Sequence[Body],
+    now: datetime,
     warnings: Mapping[str, str] = NOTHING_SAID,
     jobs: Sequence[Body] = (),
 ) -> JobState:
@@ -33,6 +38,7 @@ def job_state(
     Args:
         job: the Job.
         pods: of the namespace; those of other Jobs are passed over.
+        now: the time of the look.
         warnings: by the name of a Job or pod, the newest Warning about it among the Events.
         jobs: of the namespace, with those of workers.
 
@@ -42,37 +48,47 @@ def job_state(
         key=_creation,
         reverse=True,
     )
+    unended = [pod for pod in newest_first if not _has_ended(pod)]
+    lost = bool(unended) and all(_is_lost(pod, now) for pod in unended)
     ended = max(
         ((when, state) for pod in newest_first for when, state in _terminations(pod)),
         key=lambda found: found[0],
         default=None,
     )
     outcome = (
-        TrainingOutcome.from_termination_message(ended[1].get("message", "")) if ended else None
+        TrainingOutcome.from_termination_message(ended[1].get("message", ""))
+        if ended and not lost
+        else None
     )
+    # The Job controller waits for every pod before it says Failed, and would for ever.
+    ends = ("Complete", "Failed", *(("FailureTarget",) if lost else ()))
     condition = next(
         (
             condition
             for condition in job.get("status", {}).get("conditions", [])
-            if condition["type"] in ("Complete", "Failed") and condition["status"] == "True"
+            if condition["type"] in ends and condition["status"] == "True"
         ),
         None,
     )
+    said = condition.get("message", "") if condition else ""
     # A pod knows better than the Job why it did not succeed; that one pod has followed another is
     # no reason to forget it.
     told = next((text for pod in newest_first if (text := _told(pod, warnings))), "")
     if not newest_first:
         told = warnings.get(job["metadata"]["name"], "")
+    if lost:
+        told = "; ".join(filter(None, (said, _why_lost(unended[0]))))
     return JobState(
         name=job["metadata"]["name"],
         finished=condition is not None,
         succeeded=condition is not None and condition["type"] == "Complete",
         reason=condition.get("reason", "") if condition else "",
-        message=told or (condition.get("message", "") if condition else ""),
+        message=told or said,
         outcome=outcome,
         means=job["metadata"].get("annotations", {}).get(MEANS),
         starved=any(_ran_out_of_memory(pod) for pod in newest_first)
         or any(_finds_no_node(pod) for pod in newest_first[:1]),
+        lost=lost,
         expects_workers=HAS_WORKERS in job["metadata"].get("labels", {}),
         has_workers=any(
             is_owned_by(other, job["metadata"]["uid"])
@@ -169,6 +185,24 @@ def trouble(pod: Body) -> str:
     if status.get("phase") == "Failed":
         return _cut(f"{status.get('reason', 'Failed')}: {status.get('message', '')}")
     return ""
+
+
+def _has_ended(pod: Body) -> bool:
+    return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+
+
+def _is_lost(pod: Body, now: datetime) -> bool:
+    end_of_grace = pod["metadata"].get("deletionTimestamp")
+    return end_of_grace is not None and now - datetime.fromisoformat(end_of_grace) > LOST_AFTER
+
+
+def _why_lost(pod: Body) -> str:
+    node = pod["spec"].get("nodeName", "")
+    return (
+        f"pod {pod['metadata']['name']} was to end by {pod['metadata']['deletionTimestamp']}, and "
+        f"node {node} has not said that it did: the node is lost, or cannot end it. If it is gone "
+        f"for good, kubectl delete node {node} lets go of its pods and volumes"
+    )
 
 
 def _ran_out_of_memory(pod: Body) -> bool:

@@ -89,6 +89,37 @@ def test_a_job_is_left_alone_otherwise(starved, raised, made_by):
     assert len(world.tasks) == 1
 
 
+def test_a_job_whose_pod_is_lost_is_made_again_and_the_attempt_goes_on():
+    world = World()
+    world.step()
+    (former,) = world.jobs.values()
+    world.jobs[former.name] = replace(former, lost=True, message="node node-1 is silent")
+    world.step()
+    assert world.jobs == {}
+    world.step()
+    (present,) = world.jobs.values()
+    assert (present.name, present.lost) == (former.name, False)
+    assert world.status["training"]["attempt"] == 1
+    assert world.events == ["TrainingStarted", "TrainingReplaced"]
+    assert world.settle().actions == ()
+
+
+def test_a_lost_pod_does_not_keep_an_attempt_beyond_its_time():
+    world = World()
+    world.step()
+    (former,) = world.jobs.values()
+    over = replace(
+        former, lost=True, finished=True, reason="DeadlineExceeded", message="too long; it is lost"
+    )
+    world.jobs[former.name] = over
+    world.step()
+    assert world.condition("Trained") == ("Unknown", "RetryPending")
+    assert "too long; it is lost" in world.message("Trained")
+    world.step(after=timedelta(minutes=1))
+    assert world.status["training"]["attempt"] == 2
+    assert len(set(keys(world))) == 1
+
+
 def test_the_next_attempt_does_not_wait_for_its_time_once_it_is_given_more():
     world = World()
     world.step()

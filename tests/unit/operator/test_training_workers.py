@@ -200,11 +200,11 @@ def test_workers_are_seen_by_who_owns_them():
     there = live(workers(), "workers-uid")
     going = live(workers(), "workers-uid")
     going["metadata"]["deletionTimestamp"] = "2026-11-29T12:00:00Z"
-    assert job_state(own, [], jobs=[own, there]).has_workers
-    assert job_state(own, [], jobs=[own, there]).expects_workers
-    assert not job_state(others, [], jobs=[own, there]).has_workers
-    assert not job_state(own, [], jobs=[own, going]).has_workers
-    assert not job_state(live(job(blueprint()), "job-uid"), []).expects_workers
+    assert job_state(own, [], NOW, jobs=[own, there]).has_workers
+    assert job_state(own, [], NOW, jobs=[own, there]).expects_workers
+    assert not job_state(others, [], NOW, jobs=[own, there]).has_workers
+    assert not job_state(own, [], NOW, jobs=[own, going]).has_workers
+    assert not job_state(live(job(blueprint()), "job-uid"), [], NOW).expects_workers
 
 
 def world(**state):

@@ -1,5 +1,7 @@
 """Objects of the API server → what the planner knows of Jobs, pods and tracks."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from housing_core.tasks import ServingHealth, TrainingOutcome
@@ -15,6 +17,7 @@ from housing_operator.views import (
 )
 from tests.unit.operator.blueprints import blueprint, only, pod_of, serving, start
 
+NOW = datetime(2026, 1, 1, 1, tzinfo=UTC)
 OUTCOME = TrainingOutcome(outcome="InvalidData", message="column 'price' is not in the data")
 
 
@@ -54,7 +57,7 @@ def waiting(reason, message="", **last_state):
 
 
 def test_a_job_without_conditions_runs():
-    state = job_state(job(), [pod(phase="Running")])
+    state = job_state(job(), [pod(phase="Running")], NOW)
     assert (state.finished, state.succeeded, state.outcome, state.message) == (
         *(False, False, None),
         "",
@@ -72,7 +75,7 @@ def test_a_job_without_conditions_runs():
     ],
 )
 def test_a_job_is_finished_when_its_condition_says_so(conditions, finished, succeeded):
-    state = job_state(job(*conditions), [])
+    state = job_state(job(*conditions), [], NOW)
     assert (state.finished, state.succeeded) == (finished, succeeded)
 
 
@@ -82,11 +85,11 @@ def test_the_outcome_is_of_the_pod_that_ended_last():
         pod("b", **ended(65, OUTCOME.to_termination_message(), "2026-01-01T00:20:00Z")),
         pod("a", **ended(1, first.to_termination_message(), "2026-01-01T00:10:00Z")),
     ]
-    assert job_state(job(condition("Failed")), pods).outcome == OUTCOME
+    assert job_state(job(condition("Failed")), pods, NOW).outcome == OUTCOME
 
 
 def test_a_killed_pod_leaves_no_outcome_and_says_why():
-    state = job_state(job(condition("Failed")), [pod(**ended(137, "", reason="OOMKilled"))])
+    state = job_state(job(condition("Failed")), [pod(**ended(137, "", reason="OOMKilled"))], NOW)
     assert state.outcome is None
     assert state.message == (
         "OOMKilled: the training program used more memory than its limit of 4Gi: "
@@ -96,10 +99,55 @@ def test_a_killed_pod_leaves_no_outcome_and_says_why():
 
 def test_a_pod_that_follows_one_without_memory_does_not_make_it_forgotten():
     pods = [pod("a", **ended(137, reason="OOMKilled")), pod("b", "2026-01-01T00:11:00Z")]
-    state = job_state(job(), pods)
+    state = job_state(job(), pods, NOW)
     assert state.starved
     assert "raise resources.limits.memory" in state.message
     assert not state.finished
+
+
+def going(name="p", end_of_grace="2026-01-01T00:54:00Z", **status):
+    """A pod that is to end, and of which its node says nothing."""
+    body = pod(name, **{"phase": "Running", **status})
+    body["metadata"]["deletionTimestamp"] = end_of_grace
+    body["spec"] = {**body["spec"], "nodeName": "node-1"}
+    return body
+
+
+@pytest.mark.parametrize(
+    ("pods", "lost"),
+    [
+        pytest.param([], False, id="no pod"),
+        pytest.param([pod(phase="Running")], False, id="runs"),
+        pytest.param([going()], True, id="six minutes over its time"),
+        pytest.param([going(end_of_grace="2026-01-01T00:56:00Z")], False, id="four minutes"),
+        pytest.param([going(end_of_grace="2026-01-01T01:00:20Z")], False, id="in its time"),
+        pytest.param([going(phase="Failed")], False, id="has ended, and is held by a finalizer"),
+        pytest.param([going(), pod("q", phase="Pending")], False, id="another one has followed"),
+        pytest.param([going(), pod("q", **ended(1), phase="Failed")], True, id="one failed before"),
+    ],
+)
+def test_a_job_is_lost_when_no_node_says_that_its_pod_has_ended(pods, lost):
+    state = job_state(job(), pods, NOW)
+    assert (state.lost, state.finished) == (lost, False)
+    if lost:
+        assert state.message.startswith("pod p was to end by 2026-01-01T00:54:00Z, and node node-1")
+        assert "kubectl delete node node-1" in state.message
+
+
+@pytest.mark.parametrize(("pods", "finished"), [([going()], True), ([pod()], False), ([], False)])
+def test_a_job_past_its_deadline_does_not_wait_for_a_lost_pod(pods, finished):
+    over = condition("FailureTarget", reason="DeadlineExceeded", message="longer than it may")
+    state = job_state(job(over), pods, NOW)
+    assert (state.finished, state.succeeded) == (finished, False)
+    if finished:
+        assert state.reason == "DeadlineExceeded"
+        assert state.message.startswith("longer than it may; pod p was to end by")
+
+
+def test_what_an_earlier_pod_left_is_not_the_outcome_of_a_lost_one():
+    failed = pod("q", **ended(1, OUTCOME.to_termination_message()), phase="Failed")
+    assert job_state(job(), [failed], NOW).outcome == OUTCOME
+    assert job_state(job(), [failed, going()], NOW).outcome is None
 
 
 @pytest.mark.parametrize(
@@ -113,13 +161,13 @@ def test_a_pod_that_follows_one_without_memory_does_not_make_it_forgotten():
     ],
 )
 def test_a_job_is_starved_when_a_pod_has_no_memory_or_no_node(pods, starved):
-    assert job_state(job(), pods).starved is starved
+    assert job_state(job(), pods, NOW).starved is starved
 
 
 def test_a_job_says_what_it_was_given():
     other = blueprint(training={"resources": {"limits": {"memory": "8Gi"}}})
     given = {
-        job_state(body, []).means for body in (job(), job(), training_job(other, start(other)))
+        job_state(body, [], NOW).means for body in (job(), job(), training_job(other, start(other)))
     }
     assert len(given) == 2
     assert None not in given
@@ -128,19 +176,19 @@ def test_a_job_says_what_it_was_given():
 def test_pods_of_other_jobs_do_not_count():
     other = pod(**ended(65, OUTCOME.to_termination_message()))
     other["metadata"]["ownerReferences"][0]["uid"] = "another"
-    state = job_state(job(), [other])
+    state = job_state(job(), [other], NOW)
     assert (state.outcome, state.message) == (None, "")
 
 
 def test_a_job_without_a_pod_says_what_the_events_say():
     name = job()["metadata"]["name"]
     warning = "FailedCreate: exceeded quota"
-    assert job_state(job(), [], {name: warning}).message == warning
+    assert job_state(job(), [], NOW, {name: warning}).message == warning
 
 
 def test_the_jobs_own_message_is_the_last_resort():
     failed = condition("Failed", reason="DeadlineExceeded", message="Job was active too long")
-    state = job_state(job(failed), [])
+    state = job_state(job(failed), [], NOW)
     assert (state.reason, state.message) == ("DeadlineExceeded", "Job was active too long")
 
 
