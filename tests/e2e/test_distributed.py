@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import pytest
@@ -14,6 +15,7 @@ pytestmark = pytest.mark.timeout(1200)
 
 ROWS = 6_000
 TREES = 200
+TRIALS = 16
 SMALL = {"requests": {"cpu": "50m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}}
 """Three pods find room on a node of two cores."""
 
@@ -36,44 +38,45 @@ def messages(story: Story) -> list[str]:
     return [json.loads(line)["message"] for line in log.splitlines()]
 
 
-def until_said(story: Story, beginning: str) -> None:
-    """Wait until the training says something that begins so."""
+def until_said(story: Story, beginning: str, *, after: int = 0) -> None:
+    """Wait until the training says something that begins so, after so many other messages."""
     wait_until(
-        lambda: (any(message.startswith(beginning) for message in messages(story)), None),
+        lambda: (any(message.startswith(beginning) for message in messages(story)[after:]), None),
         what=f"the training to say {beginning!r}",
         timeout=300,
     )
 
 
-def test_a_killed_worker_costs_the_training_nothing_but_time(
-    installed_operator: Cluster, namespace: str
-) -> None:
-    story = Story(
-        installed_operator,
-        namespace,
-        name="crew",
-        spec={
-            "training": {
-                "recipe": "seed",
-                "forest": {"trees": TREES},
-                "distributed": {"workers": 2},
-                "resources": SMALL,
-            }
-        },
-    )
+def train_on_workers(
+    cluster: Cluster, namespace: str, *, begins: str, **training: object
+) -> list[str]:
+    """A training on two workers, of which one is killed; returns what it has said.
+
+    Args:
+        cluster, namespace: with an operator.
+        begins: the worker is killed once the training says something that begins so.
+        training: what is special about it.
+
+    """
+    distributed = {"distributed": {"workers": 2}, "resources": SMALL}
+    spec = {"training": {"recipe": "seed", **distributed, **training}}
+    story = Story(cluster, namespace, name="crew", spec=spec)
     story.add_listings("a.csv", to_csv(listings(ISTANBUL)[::4][:ROWS]))
     begun = time.monotonic()
     story.apply()
     until_said(story, "2 of 2 workers")
+    until_said(story, begins)
+    said = len(messages(story))
     victim = pods(story, "training-worker")[0]["metadata"]["name"]
     story.cluster.kubectl(
         *("delete", "pod", victim, "-n", namespace, "--force", "--grace-period=0"),
     )
-    until_said(story, "1 of 2 workers")
+    until_said(story, "1 of 2 workers", after=said)
     status = story.wait(
         "version 1 is registered", lambda s: s["training"].get("outcome") == "Registered"
     )
-    print(f"{time.monotonic() - begun:.0f} s", *messages(story), sep="\n")
+    found = messages(story)
+    print(f"{time.monotonic() - begun:.0f} s", *found, sep="\n")
     assert status["training"]["attempt"] == 1
     story.cluster.wait_gone("job", f"{status['training']['jobName']}-w", namespace)
     wait_until(
@@ -81,3 +84,30 @@ def test_a_killed_worker_costs_the_training_nothing_but_time(
         what="no worker to be left",
         timeout=60,
     )
+    return found
+
+
+def test_a_killed_worker_costs_a_forest_nothing_but_time(
+    installed_operator: Cluster, namespace: str
+) -> None:
+    said = train_on_workers(
+        installed_operator, namespace, begins="2 of 2 workers", forest={"trees": TREES}
+    )
+    assert f"{TREES} of {TREES} trees" in said
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_a_search_no_settings(
+    installed_operator: Cluster, namespace: str
+) -> None:
+    said = train_on_workers(
+        installed_operator,
+        namespace,
+        begins=f"search: 4 of {TRIALS} settings",
+        forest={"trees": 60},
+        search={"trials": TRIALS, "timeout": "10m"},
+    )
+    (found,) = (message for message in said if " settings judged, " in message)
+    judged, given_up = map(int, re.findall(r"\d+", found)[:2])
+    assert judged + given_up == TRIALS
+    assert "search.timeout" not in found
