@@ -151,7 +151,6 @@ def growing() -> Callable[[Crew], bytes]:
             encoded.labels,
             training.forest,
             seed=training.seed,
-            every=training.checkpoint.every_trees,
             width=encoded.width,
             crew=crew,
         )

@@ -204,9 +204,7 @@ class Fitter:
 
     def _grow(self, features: Features, labels: Classes, width: int) -> RandomForestClassifier:
         settings = self.training.forest
-        return grow_forest(
-            features, labels, settings, seed=self.training.seed, every=settings.trees, width=width
-        )
+        return grow_forest(features, labels, settings, seed=self.training.seed, width=width)
 
 
 def _with_values(features: Any, fewest: int) -> Any:

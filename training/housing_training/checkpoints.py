@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
-from sklearn.tree import DecisionTreeClassifier
 
 from housing_core.registry_types import NotInRegistryError
+from housing_training.tree_files import read_trees
 
 FOLDER = "checkpoints"
 
-_TRUSTED = ["sklearn.tree._tree.Tree"]
-"""skops asks whether node numbers may be trusted; `_is_sound` checks them."""
-
 _MARKER = re.compile(r"trees-(\d{6})\.json")
-_LEAF = -1
 
 
 class Marker(BaseModel):
@@ -40,26 +35,39 @@ class Marker(BaseModel):
     sha256: str
 
 
-def pack(trees: list[DecisionTreeClassifier], last: int, digest: str) -> dict[str, bytes]:
-    """The two artifacts of a checkpoint, file of trees first: path → content."""
-    from skops import io as skops_io  # noqa: PLC0415 - a second, and boosting has no checkpoints
+def pack(content: bytes, first: int, last: int, digest: str) -> dict[str, bytes]:
+    """The two artifacts of a checkpoint, file of trees first: path → content.
 
-    content = skops_io.dumps(trees, compression=zipfile.ZIP_DEFLATED, compresslevel=1)
-    marker = Marker(
-        first=last - len(trees),
-        last=last,
-        digest=digest,
-        sha256=hashlib.sha256(content).hexdigest(),
-    )
+    Args:
+        content: the file of trees.
+        first, last, digest: see `Marker`.
+
+    """
+    sha256 = hashlib.sha256(content).hexdigest()
+    marker = Marker(first=first, last=last, digest=digest, sha256=sha256)
     return {
-        f"{FOLDER}/trees-{last:06d}.skops": content,
+        f"{FOLDER}/trees-{last:06d}.arrow.zst": content,
         f"{FOLDER}/trees-{last:06d}.json": marker.model_dump_json().encode(),
     }
 
 
-def unpack(
-    names: list[str], fetch: Callable[[str], bytes], digest: str, limit: int
-) -> tuple[list[DecisionTreeClassifier], list[str]]:
+@dataclass
+class Found:
+    """What checkpoints hold.
+
+    Attributes:
+        files: of trees, in their order, each of which can be read.
+        trees: so many are in them.
+        messages: on checkpoints that could not be used.
+
+    """
+
+    files: list[bytes] = field(default_factory=list)
+    trees: int = 0
+    messages: list[str] = field(default_factory=list)
+
+
+def unpack(names: list[str], fetch: Callable[[str], bytes], digest: str, limit: int) -> Found:
     """The trees that checkpoints hold, in order, as far as they go.
 
     Args:
@@ -68,66 +76,46 @@ def unpack(
         digest: of the forest to go on with; checkpoints of another one are passed over.
         limit: most trees that are wanted.
 
-    Returns:
-        The trees, and messages on checkpoints that could not be used.
-
     """
-    trees: list[DecisionTreeClassifier] = []
-    messages: list[str] = []
-    if not names:
-        return trees, messages
-    from skops import io as skops_io  # noqa: PLC0415 - a second, and often there is nothing
-
+    found = Found()
     for name in sorted(name for name in names if _MARKER.fullmatch(name)):
-        path = f"{FOLDER}/{name}"
         try:
-            marker = Marker.model_validate_json(fetch(path))
+            marker = Marker.model_validate_json(fetch(f"{FOLDER}/{name}"))
         except ValidationError:
-            messages.append(f"checkpoint {name} is ignored: its marker cannot be read")
+            found.messages.append(f"checkpoint {name} is ignored: its marker cannot be read")
             continue
-        if marker.digest != digest:
-            messages.append(
-                f"checkpoint {name} is ignored: it belongs to another forest (other rows, "
-                "settings or version of scikit-learn)"
-            )
-            continue
-        if marker.first != len(trees) or marker.last > limit:
+        if marker.digest == digest and (marker.first != found.trees or marker.last > limit):
             continue
         try:
-            content = fetch(f"{FOLDER}/trees-{marker.last:06d}.skops")
-        except NotInRegistryError:
-            messages.append(f"checkpoint {name} is ignored: its trees are not there")
-            continue
-        if hashlib.sha256(content).hexdigest() != marker.sha256:
-            messages.append(f"checkpoint {name} is ignored: its trees are damaged")
-            continue
-        try:
-            loaded = skops_io.loads(content, trusted=_TRUSTED)
-        # A file of other versions of skops, numpy or scikit-learn may fail in any way.
-        except Exception as error:  # noqa: BLE001 - see above
-            why = (str(error).splitlines() or [""])[0]
-            messages.append(f"checkpoint {name} is ignored: {type(error).__name__}: {why}")
-            continue
-        if len(loaded) != marker.last - marker.first or not all(map(_is_sound, loaded)):
-            messages.append(f"checkpoint {name} is ignored: it does not hold whole trees")
-            continue
-        trees += loaded
-    return trees, messages
+            found.files.append(_trees_of(marker, fetch, digest))
+        except _UnusableError as error:
+            found.messages.append(f"checkpoint {name} is ignored: {error}")
+        else:
+            found.trees = marker.last
+    return found
 
 
-def _is_sound(tree: object) -> bool:
-    """Whether every node leads to later nodes of the same tree, so that no walk leaves it."""
-    if not isinstance(tree, DecisionTreeClassifier):
-        return False
-    nodes = tree.tree_
-    numbers = np.arange(nodes.node_count)
-    inner = nodes.children_left != _LEAF
-    return bool(
-        np.array_equal(inner, nodes.children_right != _LEAF)
-        and all(
-            np.all((child > numbers)[inner]) and np.all(child < nodes.node_count)
-            for child in (nodes.children_left, nodes.children_right)
+class _UnusableError(Exception):
+    """Why a checkpoint cannot be used."""
+
+
+def _trees_of(marker: Marker, fetch: Callable[[str], bytes], digest: str) -> bytes:
+    if marker.digest != digest:
+        raise _UnusableError(
+            "it belongs to another forest (other rows, settings or version of scikit-learn)"
         )
-        and np.all(nodes.feature[inner] >= 0)
-        and np.all(nodes.feature < nodes.n_features)
-    )
+    try:
+        content = fetch(f"{FOLDER}/trees-{marker.last:06d}.arrow.zst")
+    except NotInRegistryError:
+        raise _UnusableError("its trees are not there") from None
+    if hashlib.sha256(content).hexdigest() != marker.sha256:
+        raise _UnusableError("its trees are damaged")
+    try:
+        trees = read_trees(content)
+    # A file of other versions of pyarrow, numpy or scikit-learn may fail in any way.
+    except Exception as error:
+        why = (str(error).splitlines() or [""])[0]
+        raise _UnusableError(f"{type(error).__name__}: {why}") from error
+    if len(trees) != marker.last - marker.first:
+        raise _UnusableError("it does not hold the trees that its marker says")
+    return content

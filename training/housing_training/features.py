@@ -214,11 +214,11 @@ def fit_encoder(
 
 
 def fewest_rows(rows: int) -> int:
-    """In how many of the rows a bucket must occur to be a feature: one in 5,000, three at most.
+    """In how many of the rows a bucket must occur to be a feature: one in 5,000, five at most.
 
-    A split at a rarer one parts a row or two from thousands, and a tenth of the buckets are so.
+    A split at a rarer one parts a few rows from thousands, and a fifth of the buckets are so.
     """
-    return min(3, max(1, rows // 5_000))
+    return min(5, math.ceil(rows / 5_000))
 
 
 def hash_column(hashed: HashedInput, rows: TypedRows, buckets: int) -> tuple[Codes, Floats]:

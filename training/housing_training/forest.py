@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -115,53 +115,82 @@ def grow_trees(ground: Ground, span: tuple[int, int]) -> list[DecisionTreeClassi
     return trees
 
 
+def grow_steps(
+    ground: Ground, trees: int, *, done: int = 0, every: int | None = None, crew: Crew = ALONE
+) -> Iterator[list[DecisionTreeClassifier]]:
+    """The new trees of each step, which are the same wherever they are grown.
+
+    Args:
+        ground: what they grow from.
+        trees: of the forest.
+        done: the first ones, which are there already.
+        every: trees of a step; the last may have fewer. All in one step without it.
+        crew: grows the trees.
+
+    """
+    ends = steps(trees, done, every or trees)
+    starts = range(done, trees) if crew.is_spread else [done, *ends][:-1]
+    step: list[DecisionTreeClassifier] = []
+    for new in crew.map(grow_trees, crew.share(ground), list(pairwise([*starts, trees]))):
+        step += new
+        done += len(new)
+        del new  # whoever takes the step may let its trees go before the next are grown
+        if done in ends:
+            yield step
+            step = []
+
+
 def grow_forest(
     features: Features,
     labels: Classes,
     settings: Forest,
     *,
     seed: int,
-    every: int,
     width: int | None = None,
     resumed: Sequence[DecisionTreeClassifier] = (),
-    checkpoint: Callable[[int, list[DecisionTreeClassifier]], None] | None = None,
     crew: Crew = ALONE,
 ) -> RandomForestClassifier:
-    """Grow a forest; the result is the same tree by tree wherever it was interrupted, and on whom.
+    """Grow a forest; the result is the same tree by tree wherever it is grown.
+
+    Args:
+        features, labels, settings, seed, width: see `prepare_ground`.
+        resumed: the first trees.
+        crew: grows the trees.
+
+    """
+    ground = prepare_ground(features, labels, settings, seed, width)
+    trees = list(resumed)
+    for new in grow_steps(ground, settings.trees, done=len(trees), crew=crew):
+        trees += new
+    return forest_of(trees, ground.settings, features, labels)
+
+
+def forest_of(
+    trees: list[DecisionTreeClassifier],
+    settings: dict[str, Any],
+    features: Features,
+    labels: Classes,
+) -> RandomForestClassifier:
+    """The forest of trees that are grown, from the features and labels that they are of."""
+    forest = RandomForestClassifier(n_estimators=len(trees), warm_start=True, n_jobs=-1, **settings)
+    forest.estimators_ = trees
+    return forest.fit(features, labels)  # no trees: it sets classes_ and n_features_in_
+
+
+def prepare_ground(
+    features: Features, labels: Classes, settings: Forest, seed: int, width: int | None = None
+) -> Ground:
+    """What the trees of a forest grow from.
 
     Args:
         features: (rows, features), float32.
         labels: (rows,) class of each row; all classes occur.
         settings: of the forest.
         seed: `random_state`.
-        every: trees between two checkpoints.
         width: number of features with those that are the same in each row and so were left out;
             the number of features without it.
-        resumed: the first trees, from checkpoints.
-        checkpoint: called after each step with the number of trees so far and the new ones.
-        crew: grows the trees.
 
     """
-    ground = _ground(features, labels, settings, seed, width)
-    ends = steps(settings.trees, len(resumed), every)
-    starts = range(len(resumed), settings.trees) if crew.is_spread else [len(resumed), *ends][:-1]
-    spans = list(pairwise([*starts, settings.trees]))
-    trees, kept = list(resumed), len(resumed)
-    for new in crew.map(grow_trees, crew.share(ground), spans):
-        trees += new
-        if len(trees) in ends and checkpoint is not None:
-            checkpoint(len(trees), trees[kept:])
-            kept = len(trees)
-    forest = RandomForestClassifier(
-        n_estimators=len(trees), warm_start=True, n_jobs=-1, **ground.settings
-    )
-    forest.estimators_ = trees
-    return forest.fit(ground.features, labels)  # no trees: it sets classes_ and n_features_in_
-
-
-def _ground(
-    features: Features, labels: Classes, settings: Forest, seed: int, width: int | None
-) -> Ground:
     classes = np.unique(labels)
     weights = None
     if settings.class_weight == "Balanced":

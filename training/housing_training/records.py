@@ -33,15 +33,15 @@ _LIBRARIES = (
     *("housing-operator", "numpy", "scipy", "scikit-learn", "pandas", "pyarrow"),
     *("onnx", "onnxruntime", "mlflow-skinny"),
 )
-_WHERE_USED = {"skops": "skops", "optuna": "optuna", "distributed": "distributed"}
-"""Distribution → module; imported only by trainings that need it."""
+_WHERE_USED = ("optuna", "distributed")
+"""Imported only by trainings that need it."""
 
 SCORES = ("accuracy", "macro_f1", "precision", "recall", "roc_auc")
 
 
 def environment() -> dict[str, str]:
     """What this training runs on: Python, its libraries as far as it uses them, and the image."""
-    used = [name for name, module in _WHERE_USED.items() if module in sys.modules]
+    used = [name for name in _WHERE_USED if name in sys.modules]
     image = os.environ.get(IMAGE_VARIABLE)
     return {
         "python": platform.python_version(),

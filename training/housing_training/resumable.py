@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 
 from pydantic import ValidationError
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.tree import DecisionTreeClassifier
 
-from housing_core.api.spec import Forest, Training
+from housing_core.api.spec import Training
 from housing_core.bundle import RecipeResult
-from housing_training import checkpoints
 from housing_training.candidates import BOOSTING_ITERATIONS, CANDIDATES
 from housing_training.crew import Crew
 from housing_training.folds import MOST_ROWS
-from housing_training.forest import Features, forest_digest, grow_forest
 from housing_training.learning import Prepared
 from housing_training.models import Model
 from housing_training.progress import Progress
+from housing_training.resumable_forest import ResumableForest
 from housing_training.selection import FOLDS, choose, selection_digest
-from housing_training.target import Classes
 from housing_training.tracking import TrainingRun
 
 RECIPE_ARTIFACT = "recipe.json"
@@ -112,18 +107,13 @@ class ResumableLearning:
 
     def fit(self, recipe: RecipeResult) -> tuple[Model, int]:
         """The model, and the trees that came from checkpoints."""
-        resumed = 0
         if recipe.model == "EncodedBoosting":
             self.progress.say(
                 "EncodedBoosting is fitted in one go: checkpoint.everyTrees is for forests"
             )
         fitter = self.prepared.fitter(self.training).with_settings(recipe.model, recipe.settings)
 
-        def grow(features: Features, labels: Classes, width: int) -> RandomForestClassifier:
-            nonlocal resumed
-            forest, resumed = self._grow(features, labels, width, fitter.training.forest)
-            return forest
-
+        forest = ResumableForest(self.run, fitter.training, self.progress, self.crew)
         if recipe.iterations is not None:
             left = boosting_seconds(recipe, len(self.prepared.training.labels))
             self.progress.steps("iterations", 0, recipe.iterations, left)
@@ -131,49 +121,10 @@ class ResumableLearning:
             recipe.model,
             self.prepared.training,
             iterations=recipe.iterations,
-            grow=grow,
+            grow=forest.grow,
             say=self.progress.say,
         )
-        return model, resumed
-
-    def _grow(
-        self, features: Features, labels: Classes, width: int, forest: Forest
-    ) -> tuple[RandomForestClassifier, int]:
-        """The forest, and the trees that came from checkpoints."""
-        progress, begun = self.progress, time.perf_counter()
-        digest = forest_digest(features, labels, forest, self.training.seed, width)
-        spent = time.perf_counter() - begun
-        resumed, messages = checkpoints.unpack(
-            self.run.names(checkpoints.FOLDER), self.run.download, digest, forest.trees
-        )
-        for message in messages:
-            progress.say(message)
-        if resumed:
-            progress.say(f"resumed from tree {len(resumed)} of {forest.trees}")
-            progress.resumed(len(resumed))
-            self.run.log(tags={"resumed_from_trees": str(len(resumed))})
-
-        def checkpoint(trees: int, new: list[DecisionTreeClassifier]) -> None:
-            nonlocal spent
-            begun = time.perf_counter()
-            for path, content in checkpoints.pack(new, trees, digest).items():
-                self.run.upload(path, content)
-            spent += time.perf_counter() - begun
-            progress.grown(trees, forest.trees)
-
-        grown = grow_forest(
-            features,
-            labels,
-            forest,
-            seed=self.training.seed,
-            every=self.training.checkpoint.every_trees,
-            width=width,
-            resumed=resumed,
-            checkpoint=checkpoint,
-            crew=self.crew,
-        )
-        progress.say(f"checkpoints took {spent:.1f} s", checkpoint_seconds=round(spent, 2))
-        return grown, len(resumed)
+        return model, forest.resumed
 
 
 def boosting_seconds(recipe: RecipeResult, rows: int) -> float | None:

@@ -38,7 +38,7 @@ def test_a_version_is_registered_with_all_that_people_look_for(
     assert run.data.params["calibration"] == run.data.tags["calibration"]
     # A forest of few trees may need none.
     assert (run.data.params["calibration"] == "None") != ("calibration.scale" in run.data.params)
-    for library in ("numpy", "scikit-learn", "onnx", "onnxruntime", "skops"):
+    for library in ("numpy", "scikit-learn", "onnx", "onnxruntime", "pyarrow"):
         assert run.data.tags[f"environment.{library}"] == installed_version(library)
     assert run.data.tags["environment.python"] == platform.python_version()
     for score in ("accuracy", "macro_f1", "precision", "recall", "roc_auc"):
@@ -132,7 +132,7 @@ def test_checkpoints_and_seen_rows_are_kept_without_pickle(
         file.path
         for file in stock_client(registry.tracking_uri).list_artifacts(run_id, "checkpoints")
     ]
-    assert len([path for path in kept if path.endswith(".skops")]) == 5
+    assert len([path for path in kept if path.endswith(".arrow.zst")]) == 5
     assert len([path for path in kept if path.endswith(".json")]) == 5
     content = registry.download_run_file(run_id, "rows.npy")
     rows = np.load(io.BytesIO(content), allow_pickle=False)

@@ -39,16 +39,10 @@ def nodes_of(trees: list[DecisionTreeClassifier]) -> list[bytes]:
 
 def grown(crew: Crew, trees: int = 30, resumed: int = 0) -> list[bytes]:
     features, labels = rows()
-    whole = grow_forest(features, labels, Forest(trees=trees), seed=5, every=10)
-    made = grow_forest(
-        features,
-        labels,
-        Forest(trees=trees),
-        seed=5,
-        every=10,
-        resumed=whole.estimators_[:resumed],
-        crew=crew,
-    )
+    settings = Forest(trees=trees)
+    whole = grow_forest(features, labels, settings, seed=5)
+    first = whole.estimators_[:resumed]
+    made = grow_forest(features, labels, settings, seed=5, resumed=first, crew=crew)
     assert np.array_equal(made.predict_proba(features), whole.predict_proba(features))
     assert nodes_of(made.estimators_) == nodes_of(whole.estimators_)
     return nodes_of(made.estimators_)

@@ -1,17 +1,28 @@
 """A forest that was interrupted is the same tree by tree; checkpoints that do not fit are passed over."""
 
+import hashlib
+import pickle
+from collections.abc import Mapping
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy import sparse
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from housing_core.api.spec import Forest
+from housing_core.api.spec import Forest, Training
 from housing_core.registry_types import NotInRegistryError
 from housing_training import checkpoints, forest
 from housing_training.forest import features_per_split, forest_digest, grow_forest, steps
+from housing_training.progress import Progress
+from housing_training.resumable_forest import ResumableForest
 from housing_training.target import Classes
+from housing_training.tree_files import read_trees, write_trees
 
 SETTINGS = Forest(trees=10)
+SEED = 5
+WIDTH = 6
 
 
 def rows(seed: int = 0) -> tuple[sparse.csr_matrix[np.float32], Classes]:
@@ -20,36 +31,46 @@ def rows(seed: int = 0) -> tuple[sparse.csr_matrix[np.float32], Classes]:
     return sparse.csr_matrix(features), (features.sum(axis=1) > 3).astype(np.int64)
 
 
+DIGEST = forest_digest(*rows(), SETTINGS, SEED, WIDTH)
+
+
 class Store:
-    """Artifacts in memory."""
+    """Artifacts of a run in memory."""
 
-    def __init__(self, digest: str) -> None:
-        self.digest = digest
+    def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
-        self.calls: list[tuple[int, int]] = []
+        self.tags: dict[str, str] = {}
 
-    def checkpoint(self, trees: int, new: list[DecisionTreeClassifier]) -> None:
-        self.calls.append((trees, len(new)))
-        self.files |= checkpoints.pack(new, trees, self.digest)
+    def names(self, folder: str = "") -> list[str]:
+        return [path.rpartition("/")[2] for path in self.files if path.startswith(folder)]
 
-    def unpack(self, digest: str | None = None) -> tuple[list[DecisionTreeClassifier], list[str]]:
-        names = [path.rpartition("/")[2] for path in self.files]
-        return checkpoints.unpack(names, self.fetch, digest or self.digest, 10)
-
-    def fetch(self, path: str) -> bytes:
+    def download(self, path: str) -> bytes:
         if path not in self.files:
             raise NotInRegistryError(path)
         return self.files[path]
 
+    def upload(self, path: str, content: bytes) -> None:
+        self.files[path] = content
 
-def grown(
-    seed: int = 5, settings: Forest = SETTINGS, **options: object
-) -> tuple[forest.RandomForestClassifier, Store]:
+    def log(
+        self,
+        metrics: Mapping[str, float] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        self.tags |= tags or {}
+
+    def unpack(self, digest: str = DIGEST) -> tuple[list[DecisionTreeClassifier], list[str]]:
+        found = checkpoints.unpack(self.names(), self.download, digest, 10)
+        return [tree for file in found.files for tree in read_trees(file)], found.messages
+
+
+def grown(store: Store | None = None) -> tuple[forest.RandomForestClassifier, Store]:
+    """A forest as the Job grows it, and what its run holds then."""
+    store = store or Store()
+    given = {"seed": SEED, "forest": SETTINGS.to_json(), "checkpoint": {"everyTrees": 4}}
+    training = Training.model_validate(given)
     features, labels = rows()
-    store = Store(forest_digest(features, labels, settings, seed))
-    made = grow_forest(
-        features, labels, settings, seed=seed, every=4, checkpoint=store.checkpoint, **options  # type: ignore[arg-type] # test shorthand
-    )
+    made = ResumableForest(store, training, Progress()).grow(features, labels, WIDTH)
     return made, store
 
 
@@ -78,32 +99,57 @@ def test_checkpoints_come_every_so_many_trees_and_at_the_end(
 
 
 def test_each_checkpoint_holds_the_new_trees_only() -> None:
-    assert grown()[1].calls == [(4, 4), (8, 4), (10, 2)]
+    files = {path: content for path, content in grown()[1].files.items() if ".arrow.zst" in path}
+    assert {path: len(read_trees(content)) for path, content in files.items()} == {
+        "checkpoints/trees-000004.arrow.zst": 4,
+        "checkpoints/trees-000008.arrow.zst": 4,
+        "checkpoints/trees-000010.arrow.zst": 2,
+    }
 
 
 @pytest.mark.parametrize("last", [4, 8, 10])
 def test_a_resumed_forest_is_the_same_tree_by_tree(last: int) -> None:
     whole, store = grown()
-    store.files = {
+    left = Store()
+    left.files = {
         path: content
         for path, content in store.files.items()
         if int(path.partition("trees-")[2][:6]) <= last
     }
-    trees, messages = store.unpack()
-    assert (len(trees), messages) == (last, [])
-    resumed, _ = grown(resumed=trees)
+    resumed, _ = grown(left)
+    assert left.tags == {"resumed_from_trees": str(last)}
+    assert left.files == store.files
     assert len(resumed.estimators_) == 10
     assert all(map(same, resumed.estimators_, whole.estimators_))
     features = rows()[0].toarray()
     assert np.array_equal(resumed.predict_proba(features), whole.predict_proba(features))
 
 
+def test_a_forest_with_checkpoints_is_the_stock_one() -> None:
+    features, labels = rows()
+    stock = RandomForestClassifier(10, class_weight="balanced", max_features=2, random_state=SEED)
+    stock.fit(features.toarray(), labels)
+    for made in (grown()[0], grow_forest(features, labels, SETTINGS, seed=SEED, width=WIDTH)):
+        assert all(map(same, made.estimators_, stock.estimators_))
+
+
+def test_a_restored_tree_has_all_that_a_grown_one_has() -> None:
+    whole = grow_forest(*rows(), SETTINGS, seed=SEED, width=WIDTH)
+    for tree, restored in zip(whole.estimators_, grown()[1].unpack()[0], strict=True):
+        one, two = vars(tree), vars(restored)
+        assert one.keys() == two.keys()
+        assert all(np.array_equal(one[name], two[name]) for name in one if name != "tree_")
+        one, two = tree.tree_.__getstate__(), restored.tree_.__getstate__()
+        assert one.keys() == two.keys()
+        assert all(np.array_equal(one[name], two[name]) for name in one)
+
+
 def test_sparse_features_grow_the_same_forest_as_dense_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    dense, _ = grown()
+    dense = grow_forest(*rows(), SETTINGS, seed=SEED)
     monkeypatch.setattr(forest, "DENSE_LIMIT_BYTES", 0)
-    thin, _ = grown()
+    thin = grow_forest(*rows(), SETTINGS, seed=SEED)
     assert all(map(same, dense.estimators_, thin.estimators_))
 
 
@@ -114,11 +160,11 @@ def test_a_tree_draws_as_many_rows_as_there_are_up_to_a_limit(
         return {round(tree.tree_.weighted_n_node_samples[0], 6) for tree in found.estimators_}
 
     plain = Forest(trees=3, class_weight="None")
-    whole, before = grown(settings=plain)
+    whole, before = grow_forest(*rows(), plain, seed=SEED), forest_digest(*rows(), plain, SEED)
     monkeypatch.setattr(forest, "MOST_ROWS_OF_A_TREE", 80)
-    limited, after = grown(settings=plain)
+    limited, after = grow_forest(*rows(), plain, seed=SEED), forest_digest(*rows(), plain, SEED)
     assert (drawn(whole), drawn(limited)) == ({300}, {80})
-    assert before.digest != after.digest
+    assert before != after
 
 
 def test_a_checkpoint_of_another_forest_is_passed_over() -> None:
@@ -129,7 +175,7 @@ def test_a_checkpoint_of_another_forest_is_passed_over() -> None:
 
 def test_damaged_trees_end_what_can_be_resumed() -> None:
     store = grown()[1]
-    path = "checkpoints/trees-000008.skops"
+    path = "checkpoints/trees-000008.arrow.zst"
     store.files[path] = store.files[path][:-1]
     trees, messages = store.unpack()
     assert len(trees) == 4
@@ -152,42 +198,55 @@ def test_trees_without_a_marker_do_not_count() -> None:
 
 def test_a_marker_without_its_trees_ends_what_can_be_resumed() -> None:
     store = grown()[1]
-    del store.files["checkpoints/trees-000008.skops"]
+    del store.files["checkpoints/trees-000008.arrow.zst"]
     trees, messages = store.unpack()
     assert len(trees) == 4
     assert messages == ["checkpoint trees-000008.json is ignored: its trees are not there"]
 
 
-def test_a_pickle_in_place_of_trees_is_not_loaded() -> None:
-    import hashlib
-    import pickle
-
-    store = grown()[1]
-    content = pickle.dumps(print)
+def replaced(store: Store, content: bytes) -> Store:
+    """The store with other content of its first checkpoint, as its marker says."""
+    path = "checkpoints/trees-000004"
     marker = checkpoints.Marker(
-        first=0, last=4, digest=store.digest, sha256=hashlib.sha256(content).hexdigest()
+        first=0, last=4, digest=DIGEST, sha256=hashlib.sha256(content).hexdigest()
     )
-    store.files["checkpoints/trees-000004.skops"] = content
-    store.files["checkpoints/trees-000004.json"] = marker.model_dump_json().encode()
+    store.files[f"{path}.arrow.zst"] = content
+    store.files[f"{path}.json"] = marker.model_dump_json().encode()
+    return store
+
+
+def test_a_pickle_in_place_of_trees_is_not_loaded() -> None:
+    store = replaced(grown()[1], pickle.dumps(print))
     trees, messages = store.unpack()
     assert trees == []
-    assert "trees-000004.json is ignored" in messages[0]
+    assert "trees-000004.json is ignored: OSError" in messages[0]
 
 
-def test_a_file_of_other_libraries_is_passed_over_whatever_it_raises(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_trees_of_another_scikit_learn_are_passed_over() -> None:
     store = grown()[1]
+    content = store.files["checkpoints/trees-000004.arrow.zst"]
+    found = pa.ipc.open_stream(pa.CompressedInputStream(pa.BufferReader(content), "zstd"))
+    names = [name.replace("threshold", "limit") for name in found.schema.names]
+    table = found.read_all().rename_columns(names)
+    table = table.replace_schema_metadata(found.schema.metadata)
+    sink = pa.BufferOutputStream()
+    with (
+        pa.CompressedOutputStream(sink, "zstd") as compressed,
+        pa.ipc.new_stream(compressed, table.schema) as other,
+    ):
+        other.write_table(table)
+    trees, messages = replaced(store, sink.getvalue().to_pybytes()).unpack()
+    assert trees == []
+    assert "trees-000004.json is ignored: KeyError" in messages[0]
 
-    def loads(*_: object, **__: object) -> None:
-        raise AttributeError("no such node in this version")
 
-    monkeypatch.setattr("skops.io.loads", loads)
+def test_trees_in_the_format_of_an_earlier_release_are_passed_over() -> None:
+    store = grown()[1]
+    for path in [path for path in store.files if path.endswith(".arrow.zst")]:
+        store.files[path.replace(".arrow.zst", ".skops")] = store.files.pop(path)
     trees, messages = store.unpack()
     assert trees == []
-    assert messages[0] == (
-        "checkpoint trees-000004.json is ignored: AttributeError: no such node in this version"
-    )
+    assert messages[0] == "checkpoint trees-000004.json is ignored: its trees are not there"
 
 
 def test_a_tree_whose_nodes_lead_out_of_it_is_not_used() -> None:
@@ -196,11 +255,21 @@ def test_a_tree_whose_nodes_lead_out_of_it_is_not_used() -> None:
     state["nodes"] = state["nodes"].copy()
     state["nodes"]["left_child"][0] = 1_000_000
     trees[0].tree_.__setstate__(state)
-    files = checkpoints.pack(trees, 4, "digest")
-    names = ["trees-000004.json"]
-    found, messages = checkpoints.unpack(names, files.__getitem__, "digest", 10)
+    found, messages = replaced(grown()[1], write_trees(trees)).unpack()
     assert found == []
-    assert messages == ["checkpoint trees-000004.json is ignored: it does not hold whole trees"]
+    assert messages[0] == (
+        "checkpoint trees-000004.json is ignored: ValueError: "
+        "a node leads to no later node of its tree"
+    )
+
+
+def test_a_file_of_fewer_trees_than_its_marker_says_is_not_used() -> None:
+    trees = grown()[0].estimators_[:3]
+    found, messages = replaced(grown()[1], write_trees(trees)).unpack()
+    assert found == []
+    assert messages[0] == (
+        "checkpoint trees-000004.json is ignored: it does not hold the trees that its marker says"
+    )
 
 
 @pytest.mark.parametrize(
@@ -247,9 +316,9 @@ def test_a_forest_without_empty_buckets_is_as_large_as_one_with_them() -> None:
     with_them, without, all_alike = (
         np.mean([tree.tree_.node_count for tree in made.estimators_])
         for made in (
-            grow_forest(padded, labels, settings, seed=1, every=40),
-            grow_forest(features, labels, settings, seed=1, every=40, width=1024),
-            grow_forest(features, labels, settings, seed=1, every=40),
+            grow_forest(padded, labels, settings, seed=1),
+            grow_forest(features, labels, settings, seed=1, width=1024),
+            grow_forest(features, labels, settings, seed=1),
         )
     )
     assert abs(without - with_them) < abs(all_alike - with_them) / 2
