@@ -54,7 +54,7 @@ def patiently(
                 raise
             logger.warning(
                 "MLflow does not answer; trying again",
-                extra={"waited_seconds": round(waited), "error": str(error)[:300]},
+                extra={"waited_seconds": round(waited), "error": str(error)[:400]},
             )
             sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
