@@ -27,9 +27,9 @@ FLUSH_SECONDS = 2.0
 
 FLUSH_ROWS = 5_000
 
-CHUNK_ENTRIES = 200
-"""That are made into tables at once: a call of Arrow, or freeing what was made, holds up the event
-loop until it ends."""
+CHUNK_ROWS = 500
+"""That are made into a table at once, soon after they were answered: what waits for long is no longer
+in the processor's cache, and a call of Arrow on many rows, or freeing them, holds up the event loop."""
 
 NICENESS = 10
 
@@ -100,10 +100,12 @@ class PredictionLog:
         self._sequence = 0
         self._lock = threading.Lock()
         self._queue: deque[Entry] = deque()
+        self._queued_rows = 0
         self._backlog_rows = 0
         self._queued_bytes = 0
         self._overflow_rows = 0
         self._deadline = 0.0
+        self._tables_of: dict[tuple[str, pa.Schema], list[pa.Table]] = {}
         self._files: list[_File] = []
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -132,12 +134,13 @@ class PredictionLog:
             if not full:
                 self._backlog_rows, self._queued_bytes = rows, size
                 self._queue.append(entry)
+                self._queued_rows += len(entry.rows)
             else:
                 self._overflow_rows += len(entry.rows)
             self._metrics.log_backlog_rows.set(self._backlog_rows)
         if full:
             self._metrics.log_dropped_rows.labels("backlog_full").inc(len(entry.rows))
-        elif rows >= FLUSH_ROWS:
+        elif self._queued_rows >= CHUNK_ROWS:
             self._wake.set()
         return not full
 
@@ -160,15 +163,17 @@ class PredictionLog:
     def _run(self) -> None:
         # On Linux each thread has a niceness of its own: who waits for an answer goes before.
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
-        pause = 0.0
+        pause = FLUSH_SECONDS
+        due = time.monotonic() + pause
         while not self._closing.is_set():
-            if pause:
-                self._closing.wait(pause)
-            else:
-                self._wake.wait(FLUSH_SECONDS)
-                self._wake.clear()
+            self._wake.wait(max(0.0, due - time.monotonic()))
+            self._wake.clear()
+            rows = self._tabulate()
+            if time.monotonic() < due and (rows < FLUSH_ROWS or pause > FLUSH_SECONDS):
+                continue
             written = self._try_to_write()
-            pause = 0.0 if written else min(max(FLUSH_SECONDS, pause * 2), LONGEST_RETRY_SECONDS)
+            pause = FLUSH_SECONDS if written else min(2 * pause, LONGEST_RETRY_SECONDS)
+            due = time.monotonic() + pause
         while not self._try_to_write() and time.monotonic() < self._deadline:
             time.sleep(LAST_RETRY_SECONDS)
 
@@ -204,28 +209,37 @@ class PredictionLog:
 
     def _take(self) -> list[_File]:
         """Turn what waits into files."""
+        self._tabulate()
+        tables, self._tables_of = self._tables_of, {}
+        return [
+            file
+            for (folder, _), parts in tables.items()
+            if (file := self._file(folder, pa.concat_tables(parts)))
+        ]
+
+    def _tabulate(self) -> int:
+        """Turn requests that wait into tables; returns the rows of all that are not files yet."""
         with self._lock:
             entries, self._queue = self._queue, deque()
-            self._queued_bytes = 0
+            self._queued_rows = self._queued_bytes = 0
             overflow, self._overflow_rows = self._overflow_rows, 0
         if overflow:
             logger.warning("%d rows of the prediction log are lost: the backlog is full", overflow)
-        parts: dict[tuple[str, pa.Schema], list[pa.Table]] = {}
         while entries:
-            chunk = [entries.popleft() for _ in range(min(len(entries), CHUNK_ENTRIES))]
+            chunk: list[Entry] = []
+            rows = 0
+            while entries and rows < CHUNK_ROWS:
+                chunk.append(entries.popleft())
+                rows += len(chunk[-1].rows)
             for folder, table in self._encode(chunk):
-                parts.setdefault((folder, table.schema), []).append(table)
-        return [
-            file
-            for (folder, _), part in parts.items()
-            if (file := self._file(folder, pa.concat_tables(part)))
-        ]
+                self._tables_of.setdefault((folder, table.schema), []).append(table)
+        return sum(table.num_rows for parts in self._tables_of.values() for table in parts)
 
     def _encode(self, entries: Sequence[Entry]) -> list[tuple[str, pa.Table]]:
         """Tables of entries; one that Arrow cannot hold is counted as lost, and no other with it."""
         try:
             return self._tables(self._model_name, entries)
-        except (pa.ArrowException, ValueError, TypeError, OverflowError):
+        except Exception:  # noqa: BLE001 - the thread must not end while the process answers
             if len(entries) > 1:
                 half = len(entries) // 2
                 return self._encode(entries[:half]) + self._encode(entries[half:])

@@ -76,7 +76,7 @@ def test_a_large_batch_is_not_kept_waiting(tmp_path: Path, monkeypatch: pytest.M
 
 def test_what_waits_is_one_file_in_the_order_it_came(tmp_path: Path) -> None:
     log = PredictionLog(str(tmp_path), "ns.model", Metrics())
-    ids = [f"id-{i}" for i in range(2 * log_writer.CHUNK_ENTRIES + 1)]
+    ids = [f"id-{i}" for i in range(2 * log_writer.CHUNK_ROWS + 1)]
     for request_id in ids:
         log.append(_entry(request_id=request_id))
     log.start()
