@@ -102,7 +102,8 @@ def page(results: Sequence[Result]) -> str:
         "",
         "CPU and memory are of encoding, resampling, selection and fit, and of `auto` with the "
         "whole race of its candidates: CPU seconds of the process, and what it grew by. CPU time "
-        "rather than the clock's, since the machine had other work.",
+        "rather than the clock's, since the machine had other work. `seed` has the variables of the "
+        "training image that keep one heap for all threads; `auto` was measured without them.",
         "",
         "| data | recipe | pairs | macro F1 minus literal's | 95 % interval | CPU seconds, median "
         "| literal's / its | MiB, median | its / literal's |",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,7 @@ from housing_training.selection import calibration_of, choose
 from housing_training.splitting import relisted
 from housing_training.target import classify, percentile_boundaries
 from tests.bench import training_report
+from tests.bench.image_heap import heap_of_image
 from tests.bench.literal_recipe import LiteralRecipe
 from tests.bench.training_report import RECIPES
 
@@ -52,6 +55,8 @@ DATASETS = {
     # Listings that may not be part of the project.
     "housedata": (SHARED / "istanbul_housedata_2022.csv", "fiyat"),
 }
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
+
 TEST_SHARE = 0.2
 SETTINGS_SHARE = {"istanbul": 0.4}
 """Rows whose hash is below this were looked at when settings were chosen: they are in no test part."""
@@ -75,7 +80,9 @@ def main() -> None:
             if not DATASETS[dataset][0].exists():
                 continue
             for recipe in arguments.recipes:
-                kept_result("tests.bench.training_splits", CACHE, dataset, str(split), recipe)
+                which = (dataset, str(split), recipe)
+                heap = {} if recipe == "literal" else heap_of_image("training")
+                kept_result("tests.bench.training_splits", CACHE, *which, variables=heap)
     names = [f"{d}-{n}-{r}.json" for d in DATASETS for n in range(100) for r in RECIPES]
     there = [path for name in names if (path := CACHE / name).exists()]
     write_results(training_report.RESULTS, [json.loads(path.read_text()) for path in there])
@@ -98,14 +105,23 @@ def take_over(published: Path, cache: Path, *which: str) -> None:
             kept.write_text(json.dumps(result), "utf-8")
 
 
-def kept_result(module: str, cache: Path, *which: str) -> None:
-    """One measurement in a process of its own, `module --one which`, unless its result is there."""
+def kept_result(
+    module: str, cache: Path, *which: str, variables: Mapping[str, str] = NO_VARIABLES
+) -> None:
+    """One measurement in a process of its own, `module --one which`, unless its result is there.
+
+    Args:
+        variables: of the process's environment, beside those of this one.
+
+    """
     cache.mkdir(parents=True, exist_ok=True)
     kept = cache / f"{'-'.join(which)}.json"
     if kept.exists():
         return
     command = [sys.executable, "-m", module, "--one", *which]
-    ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    ended = subprocess.run(
+        command, cwd=ROOT, stdout=subprocess.PIPE, check=True, env={**os.environ, **variables}
+    )
     kept.write_bytes(ended.stdout.splitlines()[-1])
     print(kept.name, kept.read_text("utf-8"), flush=True)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from housing_serving.model_cache import ModelCache
+from tests.bench.image_heap import heap_of_image
 from tests.bench.serving.prepare import HERE, ROOT, environment
 from tests.mlflow_server import free_port
 
@@ -134,12 +134,6 @@ def _ours_task(own: Path, workers: int) -> str:
     )
 
 
-def _heap_of_image() -> dict[str, str]:
-    """How our image has memory kept: the variables of its Dockerfile."""
-    text = (ROOT / "serving" / "Dockerfile").read_text("utf-8")
-    return dict(re.findall(r"\b(MALLOC_ARENA_MAX|ARROW_DEFAULT_MEMORY_POOL)=(\w+)", text))
-
-
 def _set_up_mlflow(prepared: Path, _own: Path) -> None:
     """The pipeline as MLflow's own scikit-learn flavor has it, saved once."""
     target = (prepared / "mlflow-model").resolve()
@@ -202,7 +196,7 @@ def servers(prepared: Path, own: Path, port: int) -> dict[str, Server]:
                 "HOUSING_TASK": _ours_task(own, workers),
                 # Nothing listens there: the pinned version answers from its local copy.
                 "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
-                **_heap_of_image(),
+                **heap_of_image("serving"),
             },
         }
 
