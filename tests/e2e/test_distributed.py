@@ -107,7 +107,7 @@ def test_a_killed_worker_costs_a_search_no_settings(
         forest={"trees": 60},
         search={"trials": TRIALS, "timeout": "10m"},
     )
-    (found,) = (message for message in said if " settings judged, " in message)
+    (found,) = (one for one in said if one.startswith("search: ") and " settings judged, " in one)
     judged, given_up = map(int, re.findall(r"\d+", found)[:2])
     assert judged + given_up == TRIALS
     assert "search.timeout" not in found

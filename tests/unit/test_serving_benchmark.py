@@ -12,6 +12,7 @@ import pytest
 
 from tests.bench.serving import load, report
 from tests.bench.serving.__main__ import MOST_LINES, Result, _check_silence
+from tests.bench.serving.log_cost import LogCost
 from tests.bench.serving.servers import LIMIT, OURS, TWO_WORKERS, WITHOUT_LOG
 
 PEER = "BentoML"
@@ -33,17 +34,18 @@ def result(name: str, *rates: float, cpu: float = 160.0) -> Result:
     )
 
 
-def table(*results: Result) -> str:
-    return report.table(list(results), 3, 8.0, {"1": [20.0, 60.0], "32": [9.0, 45.0]})
+def table(*results: Result, cost: LogCost | None = None) -> str:
+    return report.table(list(results), 3, 8.0, {"1": [20.0, 60.0], "32": [9.0, 45.0]}, cost)
 
 
 @pytest.mark.parametrize(
-    ("rate", "cpu", "reached"), [(5_800, 165, "yes"), (5_600, 165, "no"), (5_800, 170, "no")]
+    ("requests", "processor", "reached"),
+    [(0.03, 0.04, "yes"), (-0.01, 0.04, "yes"), (0.06, 0.04, "no"), (0.03, 0.06, "no")],
 )
 def test_the_log_may_cost_under_5_percent_in_throughput_and_in_processor_time(
-    rate: float, cpu: float, reached: str
+    requests: float, processor: float, reached: str
 ) -> None:
-    text = table(result(OURS, rate, cpu=cpu), result(WITHOUT_LOG, 6_000, cpu=160))
+    text = table(result(OURS, 6_000), cost=LogCost(requests, processor, pairs=10))
     (line,) = (line for line in text.splitlines() if "prediction log costs" in line)
     assert line.endswith(f"| {reached} |")
 
