@@ -5,6 +5,15 @@ from __future__ import annotations
 import socket
 
 
+def every_address() -> str:
+    """The address that stands for all, for a library that listens by itself.
+
+    The kernel gives a listener on all addresses of IPv6 those of IPv4 too.
+    """
+    everything = "0.0.0.0"  # noqa: S104 - a pod is reached from outside of it
+    return "::" if socket.has_dualstack_ipv6() else everything
+
+
 def listen_everywhere(port: int, backlog: int = 128) -> socket.socket:
     """A listening TCP socket on all addresses; on those of IPv4 alone where there is no IPv6.
 

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import logging
 import os
-import socket
 import sys
 import time
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ import prometheus_client
 
 from housing_core import __version__, logs
 from housing_core.api import GROUP, KIND, PLURAL
+from housing_core.listening import every_address
 from housing_core.registry import Registry
 from housing_operator.health import answering_probes
 from housing_operator.kube import (
@@ -192,9 +192,7 @@ def main() -> int:
     logging.getLogger("kopf").setLevel(logging.WARNING)
     try:
         settings = Settings.from_environment(os.environ)
-        # The kernel gives a listener on all of IPv6 those of IPv4 too.
-        everywhere = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104 - for scrapers
-        prometheus_client.start_http_server(arguments.metrics_port, everywhere)
+        prometheus_client.start_http_server(arguments.metrics_port, every_address())
         asyncio.run(operate(settings, arguments.health_port))
     except (SettingsError, KubeError, OSError) as error:
         sys.stderr.write(f"housing_operator: {error}\n")

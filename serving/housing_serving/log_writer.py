@@ -105,7 +105,7 @@ class PredictionLog:
         self._queued_bytes = 0
         self._overflow_rows = 0
         self._deadline = 0.0
-        self._tables_of: dict[tuple[str, pa.Schema], list[pa.Table]] = {}
+        self._waiting_tables: dict[tuple[str, pa.Schema], list[pa.Table]] = {}
         self._files: list[_File] = []
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -169,6 +169,7 @@ class PredictionLog:
             self._wake.wait(max(0.0, due - time.monotonic()))
             self._wake.clear()
             rows = self._tabulate()
+            # Many rows are written at once, unless the place could not be written to before.
             if time.monotonic() < due and (rows < FLUSH_ROWS or pause > FLUSH_SECONDS):
                 continue
             written = self._try_to_write()
@@ -210,7 +211,7 @@ class PredictionLog:
     def _take(self) -> list[_File]:
         """Turn what waits into files."""
         self._tabulate()
-        tables, self._tables_of = self._tables_of, {}
+        tables, self._waiting_tables = self._waiting_tables, {}
         return [
             file
             for (folder, _), parts in tables.items()
@@ -232,8 +233,8 @@ class PredictionLog:
                 chunk.append(entries.popleft())
                 rows += len(chunk[-1].rows)
             for folder, table in self._encode(chunk):
-                self._tables_of.setdefault((folder, table.schema), []).append(table)
-        return sum(table.num_rows for parts in self._tables_of.values() for table in parts)
+                self._waiting_tables.setdefault((folder, table.schema), []).append(table)
+        return sum(table.num_rows for parts in self._waiting_tables.values() for table in parts)
 
     def _encode(self, entries: Sequence[Entry]) -> list[tuple[str, pa.Table]]:
         """Tables of entries; one that Arrow cannot hold is counted as lost, and no other with it."""

@@ -20,7 +20,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -55,8 +54,6 @@ DATASETS = {
     # Listings that may not be part of the project.
     "housedata": (SHARED / "istanbul_housedata_2022.csv", "fiyat"),
 }
-NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
-
 TEST_SHARE = 0.2
 SETTINGS_SHARE = {"istanbul": 0.4}
 """Rows whose hash is below this were looked at when settings were chosen: they are in no test part."""
@@ -81,7 +78,7 @@ def main() -> None:
                 continue
             for recipe in arguments.recipes:
                 which = (dataset, str(split), recipe)
-                heap = {} if recipe == "literal" else heap_of_image("training")
+                heap = None if recipe == "literal" else heap_of_image("training")
                 kept_result("tests.bench.training_splits", CACHE, *which, variables=heap)
     names = [f"{d}-{n}-{r}.json" for d in DATASETS for n in range(100) for r in RECIPES]
     there = [path for name in names if (path := CACHE / name).exists()]
@@ -106,7 +103,7 @@ def take_over(published: Path, cache: Path, *which: str) -> None:
 
 
 def kept_result(
-    module: str, cache: Path, *which: str, variables: Mapping[str, str] = NO_VARIABLES
+    module: str, cache: Path, *which: str, variables: Mapping[str, str] | None = None
 ) -> None:
     """One measurement in a process of its own, `module --one which`, unless its result is there.
 
@@ -120,7 +117,11 @@ def kept_result(
         return
     command = [sys.executable, "-m", module, "--one", *which]
     ended = subprocess.run(
-        command, cwd=ROOT, stdout=subprocess.PIPE, check=True, env={**os.environ, **variables}
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
+        env=os.environ | dict(variables or {}),
     )
     kept.write_bytes(ended.stdout.splitlines()[-1])
     print(kept.name, kept.read_text("utf-8"), flush=True)

@@ -70,8 +70,8 @@ def main() -> None:
     arguments = _parse_arguments()
     prepared = Prepared.read()
     every = servers(prepared.folder, Path(), 0)
-    names = QUICK if arguments.quick else arguments.servers or [*every]
-    names = [name for name in names if name != WITHOUT_LOG]
+    rows = [name for name in every if name != WITHOUT_LOG]
+    names = QUICK if arguments.quick else arguments.servers or rows
     for name in names:
         every[name].python()
     if arguments.prepare:

@@ -50,13 +50,13 @@ def measure(prepared: Prepared) -> LogCost:
         without = stack.enter_context(_target(prepared, WITHOUT_LOG))
         _window(with_log)
         _window(without)
+        both = (with_log, without)
         for pair in range(PAIRS):
             # The one that is asked first changes, so that a machine that gets slower favours none.
-            order = (with_log, without) if pair % 2 else (without, with_log)
-            rates, costs = zip(*map(_window, order), strict=True)
-            first, second = (0, 1) if pair % 2 else (1, 0)
-            slower.append(1 - rates[first] / rates[second])
-            dearer.append(costs[first] / costs[second] - 1)
+            seen = {target: _window(target) for target in (both if pair % 2 else both[::-1])}
+            (rate, cost), (rate_without, cost_without) = (seen[target] for target in both)
+            slower.append(1 - rate / rate_without)
+            dearer.append(cost / cost_without - 1)
     return LogCost(statistics.median(slower), statistics.median(dearer), PAIRS)
 
 
