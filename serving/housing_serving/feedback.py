@@ -54,6 +54,11 @@ class FeedbackEntry:
     rows: Sequence[Price]
     size: int
 
+    @property
+    def row_count(self) -> int:
+        """How many prices there are."""
+        return len(self.rows)
+
 
 class FeedbackMetrics:
     """What the feedback's log counts."""

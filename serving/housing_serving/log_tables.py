@@ -15,8 +15,33 @@ from numpy.typing import NDArray
 
 from housing_core import prediction_log
 
+REMEMBERED_TEXTS = 20_000
+REMEMBERED_LENGTH = 100
+"""Values, and characters of one, whose JSON text is kept: a stranger may send any number of any length."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ABSENT = object()
+
+
+class JsonTexts(dict[Any, str | None]):
+    """Value → its JSON text; remembers those of texts, which come again and again."""
+
+    def __missing__(self, value: Any) -> str | None:
+        """Make the text, of a value that cleaning takes: null, true, a number or a text."""
+        text = None if value is _ABSENT else orjson.dumps(value).decode()
+        # 1, 1.0 and true are one key of a dictionary.
+        if value is _ABSENT or (isinstance(value, str) and len(value) <= REMEMBERED_LENGTH):
+            if len(self) >= REMEMBERED_TEXTS:
+                self.clear()
+            self[value] = text
+        return text
+
+    def of(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[str | None]:
+        """The text of each value, row by row, (rows * columns,); None where there is none.
+
+        To be asked while the rows are in the processor's cache; any thread may ask.
+        """
+        return [self[row.get(name, _ABSENT)] for row in rows for name in columns]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +66,8 @@ class LogEntry:
     Attributes:
         requests: one or more, whose listings were classified together.
         counts: how many of the rows came with each.
-        rows: the listings as they came.
         columns: of the model that answered.
+        texts: of the listings as they came; see `JsonTexts.of`.
         classes: of the model.
         labels: positions in `classes`, int64, (rows,).
         probabilities: float32, (rows, classes).
@@ -52,14 +77,19 @@ class LogEntry:
 
     requests: Sequence[Received]
     counts: Sequence[int]
-    rows: Sequence[Mapping[str, Any]]
     version: str
     track: str
     columns: tuple[str, ...]
+    texts: Sequence[str | None]
     classes: Sequence[str]
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float32]
     positions: Sequence[int] | None = None
+
+    @property
+    def row_count(self) -> int:
+        """How many listings were classified."""
+        return len(self.labels)
 
     @property
     def size(self) -> int:
@@ -96,13 +126,13 @@ def _table(columns: tuple[str, ...], entries: Sequence[LogEntry]) -> pa.Table:
     schema = prediction_log.predictions_schema(list(columns))
     requests = [request for entry in entries for request in entry.requests]
     counts = [count for entry in entries for count in entry.counts]
-    rows = [row for entry in entries for row in entry.rows]
+    texts = list(chain.from_iterable(entry.texts for entry in entries))
     by_request = pa.array(np.repeat(np.arange(len(requests)), counts))
-    by_entry = pa.array(np.repeat(np.arange(len(entries)), [len(entry.rows) for entry in entries]))
+    by_entry = pa.array(np.repeat(np.arange(len(entries)), [entry.row_count for entry in entries]))
     # Arrow takes much longer to read times than to read the differences between them.
     times = pa.array([request.time - _EPOCH for request in requests], pa.duration("us"))
     features = pa.StructArray.from_arrays(
-        [_strings(texts) for texts in _json_texts(rows, columns)],
+        [_strings(texts[i :: len(columns)]) for i in range(len(columns))],
         fields=list(schema.field(prediction_log.FEATURES).type),
     )
     return pa.table(
@@ -137,23 +167,3 @@ def _lists(shares: Sequence[NDArray[np.float32]]) -> pa.ListArray:
     ends = np.concatenate([[0], np.cumsum(lengths)])
     values = np.concatenate([part.ravel() for part in shares])
     return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pa.array(values))
-
-
-class _Texts(dict[Any, str | None]):
-    """Value → its JSON text."""
-
-    def __missing__(self, value: Any) -> str:
-        text = orjson.dumps(value).decode()
-        if isinstance(value, str):  # 1, 1.0 and true are one key of a dictionary
-            self[value] = text
-        return text
-
-
-def _json_texts(
-    rows: Iterable[Mapping[str, Any]], columns: Sequence[str]
-) -> list[list[str | None]]:
-    """For each column, the JSON text of each row's value; None where there is none."""
-    texts = _Texts({_ABSENT: None})
-    # Row by row: thousands of rows are more than the processor's cache holds.
-    told = [texts[row.get(name, _ABSENT)] for row in rows for name in columns]
-    return [told[i :: len(columns)] for i in range(len(columns))]

@@ -27,9 +27,9 @@ FLUSH_SECONDS = 2.0
 
 FLUSH_ROWS = 5_000
 
-CHUNK_ROWS = 500
-"""That are made into a table at once, soon after they were answered: what waits for long is no longer
-in the processor's cache, and a call of Arrow on many rows, or freeing them, holds up the event loop."""
+CHUNK_ROWS = 1_000
+"""That are made into a table as soon as they wait, and about as many at once: a call of Arrow on many
+rows, or freeing them, holds up the event loop, and calls on few rows cost more for each."""
 
 NICENESS = 10
 
@@ -48,8 +48,8 @@ class Entry(Protocol):
     """What waits to be written: the rows of one request, and the bytes of its body."""
 
     @property
-    def rows(self) -> Sequence[Any]:
-        """One for each listing."""
+    def row_count(self) -> int:
+        """How many rows of the log it becomes."""
 
     @property
     def size(self) -> int:
@@ -128,18 +128,18 @@ class PredictionLog:
 
         """
         with self._lock:
-            rows = self._backlog_rows + len(entry.rows)
+            rows = self._backlog_rows + entry.row_count
             size = self._queued_bytes + entry.size
             full = rows > BACKLOG_ROWS or size > BACKLOG_BYTES
             if not full:
                 self._backlog_rows, self._queued_bytes = rows, size
                 self._queue.append(entry)
-                self._queued_rows += len(entry.rows)
+                self._queued_rows += entry.row_count
             else:
-                self._overflow_rows += len(entry.rows)
+                self._overflow_rows += entry.row_count
             self._metrics.log_backlog_rows.set(self._backlog_rows)
         if full:
-            self._metrics.log_dropped_rows.labels("backlog_full").inc(len(entry.rows))
+            self._metrics.log_dropped_rows.labels("backlog_full").inc(entry.row_count)
         elif self._queued_rows >= CHUNK_ROWS:
             self._wake.set()
         return not full
@@ -175,7 +175,9 @@ class PredictionLog:
             written = self._try_to_write()
             pause = FLUSH_SECONDS if written else min(2 * pause, LONGEST_RETRY_SECONDS)
             due = time.monotonic() + pause
-        while not self._try_to_write() and time.monotonic() < self._deadline:
+        while not (self._try_to_write() and self._backlog_rows == 0):
+            if time.monotonic() >= self._deadline:
+                return
             time.sleep(LAST_RETRY_SECONDS)
 
     def _try_to_write(self) -> bool:
@@ -198,10 +200,9 @@ class PredictionLog:
             StorageError: when the place cannot be written now.
 
         """
-        while True:
-            self._files = self._files or self._take()
-            if not self._files:
-                return
+        # What comes in meanwhile waits for the next time, or busy hours would be files of a few rows.
+        self._files += self._take()
+        while self._files:
             file = self._files[0]
             write_file(self._location.child(file.path), file.content)
             del self._files[0]
@@ -229,9 +230,9 @@ class PredictionLog:
         while entries:
             chunk: list[Entry] = []
             rows = 0
-            while entries and rows < CHUNK_ROWS:
+            while entries and rows < 2 * CHUNK_ROWS:
                 chunk.append(entries.popleft())
-                rows += len(chunk[-1].rows)
+                rows += chunk[-1].row_count
             for folder, table in self._encode(chunk):
                 self._waiting_tables.setdefault((folder, table.schema), []).append(table)
         return sum(table.num_rows for parts in self._waiting_tables.values() for table in parts)
@@ -244,7 +245,7 @@ class PredictionLog:
             if len(entries) > 1:
                 half = len(entries) // 2
                 return self._encode(entries[:half]) + self._encode(entries[half:])
-            self._lose(sum(len(entry.rows) for entry in entries))
+            self._lose(sum(entry.row_count for entry in entries))
             return []
 
     def _file(self, folder: str, table: pa.Table) -> _File | None:

@@ -11,7 +11,7 @@ from housing_serving.answer import common_part, list_predictions, write_answer
 from housing_serving.encoding import BadListingsError, Listing
 from housing_serving.graphs import Predictions
 from housing_serving.listings import parse
-from housing_serving.log_tables import LogEntry, Received
+from housing_serving.log_tables import JsonTexts, LogEntry, Received
 from housing_serving.metrics import Metrics
 from housing_serving.model import Model
 from housing_serving.problems import Problem, bad_listings, no_model
@@ -56,6 +56,7 @@ class Predictor:
         self._serving = serving
         self._metrics = metrics
         self._log = log
+        self._texts = JsonTexts()
         self._common: tuple[tuple[str, str] | None, dict[str, Any]] = None, {}
 
     def question(self, body: bytes, received: Received) -> Question:
@@ -213,10 +214,10 @@ class Predictor:
             LogEntry(
                 requests=requests,
                 counts=counts,
-                rows=rows,
                 version=model.version,
                 track=self._task.track,
                 columns=model.encoder.columns,
+                texts=self._texts.of(rows, model.encoder.columns),
                 classes=model.schema.classes,
                 labels=predictions.labels,
                 probabilities=predictions.probabilities,

@@ -45,6 +45,7 @@ CACHE = ROOT / "build" / "bench-distributed"
 RESULTS = ROOT / "docs" / "results" / "distributed.json"
 PAGE = ROOT / "docs" / "results" / "distributed.md"
 TREES, WAITS, WAIT_SECONDS, TRIALS = 100, 80, 0.5, 4
+KILLED_AFTER_SECONDS = 3
 
 FREE = 0.2
 """Cores in use by others, on a machine that is free."""
@@ -89,10 +90,13 @@ def measure(what: str, places: int, killed: bool) -> Result:
     work = {"grow": growing, "search": searching, "wait": waiting}[what]()
     with crew_of(places) as (crew, started):
         if killed:
-            threading.Timer(10, started[0].kill).start()
+            killing = threading.Timer(KILLED_AFTER_SECONDS, started[0].kill)
+            killing.start()
         begun, busy_before, own_before = time.perf_counter(), busy(), own()
         made = work(crew)
         seconds = time.perf_counter() - begun
+        if killed and killing.is_alive():
+            raise SystemExit(f"the work took {seconds:.1f} s: no worker was killed in its middle")
         others = (busy() - busy_before) - (own() - own_before)
     return {
         "work": what,
@@ -251,7 +255,9 @@ def _table(results: Sequence[Result], work: str) -> list[str]:
 def _places(result: Result) -> str:
     if result["places"] == "0":
         return "1, without Dask"
-    return f"{result['places']}" + (", one killed after 10 s" if result["pods"] == "killed" else "")
+    return f"{result['places']}" + (
+        f", one killed after {KILLED_AFTER_SECONDS} s" if result["pods"] == "killed" else ""
+    )
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from tests.bench.serving.running import (
     running,
     without_a_server,
 )
-from tests.bench.serving.servers import LIMIT, MLFLOW, OURS, WITHOUT_LOG, Row, Server, servers
+from tests.bench.serving.servers import LIMIT, MLFLOW, OURS, SWITCHED_LOG, Row, Server, servers
 from tests.mlflow_server import free_port
 
 QUICK = (OURS, LIMIT, MLFLOW)
@@ -70,7 +70,7 @@ def main() -> None:
     arguments = _parse_arguments()
     prepared = Prepared.read()
     every = servers(prepared.folder, Path(), 0)
-    rows = [name for name in every if name != WITHOUT_LOG]
+    rows = [name for name in every if name != SWITCHED_LOG]
     names = QUICK if arguments.quick else arguments.servers or rows
     for name in names:
         every[name].python()
@@ -81,7 +81,7 @@ def main() -> None:
     load.take_the_last_core()
     cost = None
     if OURS in names and not arguments.quick:
-        print(f"{OURS}, with its prediction log and without it in turn", flush=True)
+        print(f"{OURS}, with its prediction log switched off and on", flush=True)
         cost = log_cost.measure(prepared)
     results = {name: Result(name) for name in names}
     for number in range(arguments.passes):

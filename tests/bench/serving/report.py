@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import statistics
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,8 +88,8 @@ def _goals(results: dict[str, Result], cost: LogCost | None) -> list[str]:
     ours = good.get(OURS)
     if ours is None:
         return []
-    rate, batch = _rate(ours), _median(ours.batch)
-    own_p99, wrk_p99 = _p99(ours), _median([w.p99 for w in ours.alone])
+    rate, batch = _rate(ours), statistics.median(ours.batch)
+    own_p99, wrk_p99 = _p99(ours), statistics.median([w.p99 for w in ours.alone])
     lines = ["\n| goal | measured | reached |", "|---|---|---|"]
 
     def goal(text: str, measured: str, reached: bool) -> None:
@@ -109,25 +110,29 @@ def _goals(results: dict[str, Result], cost: LogCost | None) -> list[str]:
         measured = f"{times:.1f}× {best.name}"
         goal("at 32 connections at least 6× the best peer", measured, times >= 6)
     if empty:
-        times = _ratio(_median([w.p50 for w in ours.alone]), _median([w.p50 for w in empty.alone]))
+        times = _ratio(
+            statistics.median([w.p50 for w in ours.alone]),
+            statistics.median([w.p50 for w in empty.alone]),
+        )
         own = _ratio(_p50(ours), _p50(empty))
         measured = f"{times:.2f}× by wrk, {own:.2f}× by our own socket"
         goal("p50 at 1 connection at most 2× the empty route's", measured, max(times, own) <= 2)
     measured = f"{wrk_p99:.1f} ms by wrk, {own_p99:.1f} ms by our own socket"
     goal("p99 at 1 connection under 5 ms", measured, max(wrk_p99, own_p99) < 5)
-    megabytes, seconds = _median(ours.megabytes), _median(ours.cold_start)
+    megabytes, seconds = statistics.median(ours.megabytes), statistics.median(ours.cold_start)
     goal("one worker at most 200 MB", f"{megabytes:.0f} MB", megabytes <= 200)
     goal("cold start at most 2 s", f"{seconds:.1f} s", seconds <= 2)
     if cost:
         measured = (
-            f"{cost.requests:.1%} of the requests/s, {cost.processor:.1%} more processor time for a "
-            f"request, its row's writing with it (medians of {cost.pairs} pairs of windows)"
+            f"{_quartiles(cost.requests)} of the requests/s, {_quartiles(cost.processor)} more processor time "
+            f"for a request, its row's writing with it (median and middle half of {len(cost.requests)} "
+            "pairs of windows)"
         )
-        reached = max(cost.requests, cost.processor) < 0.05
+        reached = max(statistics.median(cost.requests), statistics.median(cost.processor)) < 0.05
         goal("the prediction log costs under 5 %", measured, reached)
     if peers:
-        quickest = min(peers, key=lambda peer: _median(peer.batch))
-        times = _ratio(_median(quickest.batch), batch)
+        quickest = min(peers, key=lambda peer: statistics.median(peer.batch))
+        times = _ratio(statistics.median(quickest.batch), batch)
         measured = f"{times:.1f}× {quickest.name}"
         goal("1,000 rows at least 3× faster than the best peer", measured, times >= 3)
     return lines
@@ -139,29 +144,23 @@ def _ratio(one: float, other: float) -> float:
 
 
 def _rate(result: Result) -> float:
-    return _median([window.rate for window in result.together])
+    return statistics.median([window.rate for window in result.together])
 
 
 def _cpu(result: Result) -> float:
-    return _median([window.cpu for window in result.together])
+    return statistics.median([window.cpu for window in result.together])
 
 
 def _p50(result: Result) -> float:
-    return _median([p50 for p50, _ in result.own_alone])
+    return statistics.median([p50 for p50, _ in result.own_alone])
 
 
 def _p99(result: Result) -> float:
-    return _median([p99 for _, p99 in result.own_alone])
-
-
-def _median(values: Sequence[float]) -> float:
-    ordered = sorted(values)
-    half = len(ordered) // 2
-    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+    return statistics.median([p99 for _, p99 in result.own_alone])
 
 
 def _middle(values: Sequence[float], digits: int) -> str:
-    middle = f"{_median(values):,.{digits}f}"
+    middle = f"{statistics.median(values):,.{digits}f}"
     if len(values) == 1:
         return middle
     return f"{middle} ({min(values):,.{digits}f}–{max(values):,.{digits}f})"
@@ -180,3 +179,8 @@ def _sizes(bundle: Path) -> str:
     sizes = {file.name: file.stat().st_size / 1e6 for file in sorted(bundle.iterdir())}
     large = ", ".join(f"`{name}` {size:.1f}" for name, size in sizes.items() if size >= 1)
     return f"{sum(sizes.values()):.1f} MB on disk ({large})"
+
+
+def _quartiles(shares: Sequence[float]) -> str:
+    low, median, high = statistics.quantiles(shares, n=4)
+    return f"{median:.1%} ({low:.1%} to {high:.1%})"

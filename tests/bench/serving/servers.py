@@ -56,9 +56,9 @@ class Server:
 
 PEERS = HERE / "peers"
 OURS = "housing-operator"
-WITHOUT_LOG = "housing-operator, no prediction log"
+SWITCHED_LOG = "housing-operator, prediction log switched off and on"
 TWO_WORKERS = "housing-operator, 2 workers on both cores"
-OUR_OWN = (OURS, WITHOUT_LOG, TWO_WORKERS)
+OUR_OWN = (OURS, SWITCHED_LOG, TWO_WORKERS)
 LIMIT = "empty FastAPI route"
 MLFLOW = "mlflow models serve"
 CLASSES = ("Low", "Medium", "High")
@@ -227,7 +227,7 @@ def servers(prepared: Path, own: Path, port: int) -> dict[str, Server]:
 
     described = {
         OURS: ours(),
-        WITHOUT_LOG: ours(program="apps.without_log"),
+        SWITCHED_LOG: ours(program="apps.switched_log"),
         TWO_WORKERS: ours(workers=2) | {"cores": "0,1"},
         LIMIT: {
             "requirements": PEERS / "sklearn.txt",

@@ -16,7 +16,7 @@ from housing_monitoring.measures.comparison import compare
 from housing_monitoring.measures.statistics import quantile
 from housing_monitoring.measures.tally import NEW_LABEL
 from housing_monitoring.profile import Profile
-from housing_serving.log_tables import LogEntry, Received, to_tables
+from housing_serving.log_tables import JsonTexts, LogEntry, Received, to_tables
 from housing_training.columns import infer_columns
 from housing_training.features import clean_listings
 from housing_training.profile import categorical_profile, numeric_profile
@@ -71,7 +71,7 @@ def judged(
         version="1",
         track="production",
         columns=tuple(profiles),
-        rows=rows,
+        texts=JsonTexts().of(rows, tuple(profiles)),
         classes=["Low", "Medium", "High"],
         labels=np.zeros(len(rows), np.int64),
         probabilities=np.full((len(rows), 3), 1 / 3, np.float32),

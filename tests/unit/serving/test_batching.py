@@ -19,7 +19,7 @@ from housing_serving.batching import (
 )
 from housing_serving.encoding import Listing
 from housing_serving.graphs import Predictions
-from housing_serving.log_tables import LogEntry, Received
+from housing_serving.log_tables import JsonTexts, LogEntry, Received
 from housing_serving.metrics import Metrics
 from housing_serving.model import Model
 from housing_serving.predictor import Predictor, Question
@@ -79,7 +79,7 @@ def test_requests_of_one_moment_are_one_batch_and_each_gets_its_own_answer(setup
     (entry,) = setup.entries
     logged = list(zip((one.request_id for one in entry.requests), entry.counts, strict=True))
     assert logged == [("0", 1), ("1", 2), ("2", 1)]
-    assert entry.rows == [LOW, HIGH, LOW, HIGH]
+    assert entry.texts == JsonTexts().of([LOW, HIGH, LOW, HIGH], entry.columns)
 
 
 def test_a_request_that_is_alone_waits_for_nobody(setup: Setup) -> None:

@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 
 from housing_core.prediction_log import predictions_schema
-from housing_serving.log_tables import LogEntry, Received, to_tables
+from housing_serving.log_tables import (
+    REMEMBERED_LENGTH,
+    REMEMBERED_TEXTS,
+    JsonTexts,
+    LogEntry,
+    Received,
+    to_tables,
+)
 
 COLUMNS = ("area", "ilçe")
 
@@ -19,7 +26,7 @@ def _entry(rows: list[dict[str, Any]], time: datetime = NOW, **changes: Any) -> 
     values: dict[str, Any] = {
         "requests": [Received("id-1", time, 10)],
         "counts": [len(rows)],
-        "rows": rows,
+        "texts": JsonTexts().of(rows, changes.get("columns", COLUMNS)),
         "version": "3",
         "track": "production",
         "columns": COLUMNS,
@@ -120,6 +127,25 @@ def test_requests_on_both_sides_of_an_hour_are_logged_in_their_own() -> None:
         (folder[-2:], table.column("request_id").to_pylist())
         for folder, table in to_tables("ns.model", [entry])
     ] == [("15", ["two"]), ("16", ["one", "three"])]
+
+
+def test_equal_keys_of_a_dictionary_keep_their_own_json_texts() -> None:
+    rows = [{"area": value} for value in (1, True, 1.0, "1", None, 0, False, "", 1)]
+    texts = JsonTexts()
+    for _ in range(2):
+        assert texts.of(rows, ["area"]) == [
+            *("1", "true", "1.0", '"1"', "null", "0", "false", '""', "1")
+        ]
+
+
+def test_only_so_many_texts_of_so_many_characters_are_remembered() -> None:
+    texts = JsonTexts()
+    long = "x" * (REMEMBERED_LENGTH + 1)
+    assert texts.of([{"area": long}, {"area": 2.5}, {}], ["area"]) == [f'"{long}"', "2.5", None]
+    assert len(texts) == 1
+    rows = [{"area": f"{number}", "ilçe": None} for number in range(REMEMBERED_TEXTS + 5)]
+    assert texts.of(rows, ["area", "rooms"])[-2:] == [f'"{REMEMBERED_TEXTS + 4}"', None]
+    assert len(texts) <= REMEMBERED_TEXTS
 
 
 def test_nothing_to_log_is_no_table() -> None:

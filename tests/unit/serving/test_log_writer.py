@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from housing_core.storage import StorageError
+from housing_core.storage import Location, StorageError
 from housing_serving import log_writer
 from housing_serving.log_tables import LogEntry, Received, to_tables
 from housing_serving.log_writer import PredictionLog
@@ -24,7 +24,7 @@ def _entry(rows: int = 1, size: int = 100, request_id: str = "id-1") -> LogEntry
         version="1",
         track="production",
         columns=("area",),
-        rows=[{"area": i} for i in range(rows)],
+        texts=[str(i) for i in range(rows)],
         classes=["Low", "High"],
         labels=np.zeros(rows, np.int64),
         probabilities=np.full((rows, 2), 0.5, dtype=np.float32),
@@ -72,6 +72,30 @@ def test_a_large_batch_is_not_kept_waiting(tmp_path: Path, monkeypatch: pytest.M
     log.append(_entry(rows=log_writer.FLUSH_ROWS))
     _wait(lambda: _rows(tmp_path) == log_writer.FLUSH_ROWS)
     log.close(5)
+
+
+def test_what_comes_in_while_a_file_is_written_waits_for_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or each file of a busy log would be of the few rows that came in while the last was written."""
+    monkeypatch.setattr(log_writer, "FLUSH_SECONDS", 60)
+    write_file = log_writer.write_file
+
+    def write_and_append(location: Location, content: bytes) -> None:
+        write_file(location, content)
+        log.append(_entry())
+
+    monkeypatch.setattr(log_writer, "write_file", write_and_append)
+    metrics = Metrics()
+    log = PredictionLog(str(tmp_path), "ns.model", metrics)
+    log.start()
+    log.append(_entry(rows=log_writer.FLUSH_ROWS))
+    _wait(lambda: _written(metrics) == log_writer.FLUSH_ROWS)
+    time.sleep(0.2)
+    assert (len(list(tmp_path.rglob("*.parquet"))), log.backlog_rows) == (1, 1)
+    monkeypatch.setattr(log_writer, "write_file", write_file)
+    log.close(5)
+    assert _rows(tmp_path) == log_writer.FLUSH_ROWS + 1
 
 
 def test_what_waits_is_one_file_in_the_order_it_came(tmp_path: Path) -> None:

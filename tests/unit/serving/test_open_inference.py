@@ -89,9 +89,9 @@ def test_one_tensor_for_each_column_is_answered(api: ApiClient, service: Service
     assert outputs["probability_High"]["datatype"] == "FP32"
     assert outputs["probability_High"]["data"] == [0.9, 0.05]
     (entry,) = service.log._queue
-    assert (entry.requests[0].request_id, entry.rows[0]) == (  # type: ignore[attr-defined]  # a LogEntry
+    assert (entry.requests[0].request_id, entry.texts[:3]) == (  # type: ignore[attr-defined]  # a LogEntry
         "order-66",
-        {"area": 120.5, "rooms": 3, "ilçe": "Kadıköy"},
+        ["120.5", "3", '"Kadıköy"'],
     )
 
 
@@ -236,7 +236,7 @@ def test_small_requests_are_classified_with_those_of_predict(
     assert (bad.status_code, "large" in bad.json()["error"]) == (422, True)
     logged = [one.request_id for entry in service.log._queue for one in entry.requests]  # type: ignore[attr-defined]
     assert sorted(logged) == sorted([predicted.json()["requestId"], "order-66"])
-    assert max(len(entry.rows) for entry in service.log._queue) == 3
+    assert max(entry.row_count for entry in service.log._queue) == 3
 
 
 def test_many_rows_of_a_small_body_are_classified_in_a_thread(

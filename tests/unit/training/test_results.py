@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.bench import claims, training_report, training_rows
+from tests.bench import claims, distributed, training_report, training_rows
 from tests.bench.training_report import mean_interval, page, table, with_table
 
 RESULTS = json.loads(training_report.RESULTS.read_text("utf-8"))
@@ -75,3 +75,10 @@ def test_noisy_listings_are_as_many_and_next_to_none_twice() -> None:
     assert len(made) == 3000
     assert made.duplicated().sum() < 3
     assert made.equals(training_rows.noisy_listings(3000))
+
+
+def test_the_page_of_workers_is_in_step_with_its_results() -> None:
+    results = json.loads(distributed.RESULTS.read_text("utf-8"))
+    assert distributed.page(results) == distributed.PAGE.read_text(
+        "utf-8"
+    ), "run make bench-distributed"
