@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing import Process
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ MEASURED = (
     *(("wait", places, "unharmed") for places in ("0", "2", "4")),
     *(("grow", places, "unharmed") for places in ("0", "1", "2")),
     ("grow", "3", "killed"),
+    ("grow twice", "0", "unharmed"),
     *(("search", places, "unharmed") for places in ("0", "2")),
 )
 """The work, its places (the Job's own and workers; 0 is a training without Dask), and whether one
@@ -87,7 +89,12 @@ def main() -> None:
 
 def measure(what: str, places: int, killed: bool) -> Result:
     """Seconds of one piece of work on so many places, and a digest of what came out."""
-    work = {"grow": growing, "search": searching, "wait": waiting}[what]()
+    work = {
+        "grow": growing,
+        "grow twice": growing_twice,
+        "search": searching,
+        "wait": waiting,
+    }[what]()
     with crew_of(places) as (crew, started):
         if killed:
             killing = threading.Timer(KILLED_AFTER_SECONDS, started[0].kill)
@@ -116,10 +123,13 @@ def busy() -> float:
 
 
 def own() -> float:
-    """Of these, what this process and its workers have; a killed one counts no more."""
+    """Of these, what this process, its workers and those that have ended have."""
     here = psutil.Process()
+    ended = here.cpu_times()
     times = [process.cpu_times() for process in (here, *here.children())]
-    return float(sum(each.user + each.system for each in times))
+    return float(
+        sum(each.user + each.system for each in times) + ended.children_user + ended.children_system
+    )
 
 
 @contextmanager
@@ -161,6 +171,21 @@ def growing() -> Callable[[Crew], bytes]:
         return b"".join(tree.tree_.__getstate__()["nodes"].tobytes() for tree in forest.estimators_)
 
     return grow
+
+
+def growing_twice() -> Callable[[Crew], bytes]:
+    """Two such forests at once, by processes that know nothing of each other: the machine's limit."""
+    grow = growing()
+
+    def grow_twice(crew: Crew) -> bytes:
+        processes = [Process(target=grow, args=(crew,)) for _ in range(2)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+        return str([process.exitcode for process in processes]).encode()
+
+    return grow_twice
 
 
 def searching() -> Callable[[Crew], bytes]:
@@ -213,6 +238,7 @@ def page(results: Sequence[Result]) -> str:
         "",
         *_table(results, "grow"),
         "",
+        *_limit(results),
         f"## Search: {TRIALS} settings of a forest of 20 trees, five folds, Istanbul",
         "",
         *_table(results, "search"),
@@ -231,6 +257,18 @@ def _warning(results: Sequence[Result]) -> list[str]:
         "**Other programs used the machine during this run. What the first two tables show is how "
         "cores were shared with them, no measure of the workers: delete distributed.json and run it "
         "again on a free machine.**",
+        "",
+    ]
+
+
+def _limit(results: Sequence[Result]) -> list[str]:
+    seconds = {result["work"]: result["seconds"] for result in reversed(results)}
+    if "grow twice" not in seconds:
+        return []
+    return [
+        f"Two such forests grown at once, by processes that know nothing of each other, take "
+        f"{seconds['grow twice']:.1f} s: {2 * seconds['grow'] / seconds['grow twice']:.2f} times the "
+        "work of one in its time is what two places could reach on this machine.",
         "",
     ]
 

@@ -22,8 +22,8 @@ from tests.bench.serving.running import Prepared, body_of, first_answer, running
 from tests.bench.serving.servers import SWITCHED_LOG, servers
 from tests.mlflow_server import free_port
 
-PAIRS = 40
-WINDOW_SECONDS = 1.5
+PAIRS = 30
+WINDOW_SECONDS = 2.0
 CONNECTIONS = 32
 
 
