@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial
 
 from housing_core.tasks import Crewing, WorkerTask
 from housing_operator.certificates import shared_certificate
-from housing_training.search import Kept
+from housing_training.selection.search import Kept
 from tests.mlflow_server import free_port
 
 ROOT = Path(__file__).parents[1]

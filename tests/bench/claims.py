@@ -19,9 +19,10 @@ from scipy import sparse
 from sklearn.preprocessing import OneHotEncoder
 
 from housing_core.api.spec import Training
-from housing_training.candidates import Fitter
-from housing_training.evaluation import baseline_scores, score
-from housing_training.features import HashedInput, TypedRows, fit_encoder
+from housing_training.data.typed_rows import TypedRows
+from housing_training.evaluation.metrics import baseline_scores, score
+from housing_training.features.hashing import HashedInput, fit_encoder
+from housing_training.models.candidates import Fitter
 from tests.bench.training_report import DATASETS, mean_interval
 from tests.bench.training_splits import (
     ROOT,

@@ -29,10 +29,10 @@ import psutil
 
 from housing_core.api.spec import Training
 from housing_core.bundle import RecipeResult
-from housing_training.candidates import Fitter
-from housing_training.crew import ALONE, Crew
-from housing_training.forest import grow_forest
-from housing_training.search import search
+from housing_training.models.candidates import Fitter
+from housing_training.models.forest import grow_forest
+from housing_training.selection.search import search
+from housing_training.workers.crew import ALONE, Crew
 from tests.bench.training_splits import (
     ROOT,
     kept_result,
@@ -138,7 +138,7 @@ def crew_of(places: int) -> Iterator[tuple[Crew, list[WorkerProcess]]]:
     if not places:
         yield ALONE, []
         return
-    from housing_training.dask_crew import DaskCrew
+    from housing_training.workers.dask_crew import DaskCrew
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

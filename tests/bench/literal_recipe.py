@@ -17,8 +17,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
 
 from housing_core.api.spec import Cross
-from housing_training.columns import Columns
-from housing_training.features import TypedRows
+from housing_training.data.columns import Columns
+from housing_training.data.typed_rows import TypedRows
 
 BUCKETS = 16_384
 TREES = 100

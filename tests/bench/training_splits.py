@@ -26,17 +26,17 @@ import numpy as np
 
 from housing_core.api.spec import Cross, Dataset, Training
 from housing_core.storage import DataFile
-from housing_training.candidates import Fitter, Part
-from housing_training.columns import Columns, infer_columns
-from housing_training.crosses import infer_crosses
-from housing_training.evaluation import score
-from housing_training.features import clean_listings
-from housing_training.preparation import prepare_rows
+from housing_training.checkpoints.resumable_forest import ResumableForest
+from housing_training.data.columns import Columns, infer_columns
+from housing_training.data.preparation import prepare_rows
+from housing_training.data.splitting import relisted
+from housing_training.data.target import classify, percentile_boundaries
+from housing_training.data.typed_rows import Part, clean_listings
+from housing_training.evaluation.metrics import score
+from housing_training.features.crosses import infer_crosses
+from housing_training.models.candidates import Fitter
 from housing_training.progress import Progress
-from housing_training.resumable_forest import ResumableForest
-from housing_training.selection import calibration_of, choose
-from housing_training.splitting import relisted
-from housing_training.target import classify, percentile_boundaries
+from housing_training.selection.racing import calibration_of, choose
 from tests.bench import training_report
 from tests.bench.image_heap import heap_of_image
 from tests.bench.literal_recipe import LiteralRecipe

@@ -33,10 +33,10 @@ from housing_serving.graphs import (
 )
 from housing_serving.listed_inputs import FEW_ROWS
 from housing_serving.model import load_model
-from housing_training.calibration import Calibration
-from housing_training.compact_trees import SplitNodes, Votes, compact
+from housing_training.export.compact_trees import SplitNodes, Votes, compact
+from housing_training.export.inference import graph_inputs
 from housing_training.learning import Prepared, write_graph
-from housing_training.scoring import graph_inputs
+from housing_training.models.calibration import Calibration
 from tests.bundles import tiny_bundle
 from tests.unit.training.prepared import prepared_listings
 

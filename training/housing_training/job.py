@@ -22,25 +22,25 @@ from housing_core.registry_types import RegisteredVersion
 from housing_core.storage import DATASET_SUFFIXES, DataFile, fingerprint, list_files
 from housing_core.tasks import TrainingOutcome, TrainingTask
 from housing_core.times import format_time
-from housing_training.bundling import golden_rows
-from housing_training.crew import ALONE, Crew
-from housing_training.evaluation import BASELINE_NAME
-from housing_training.figures import evaluation_files
-from housing_training.inspection import permutation_importance
-from housing_training.leakage import leakage_warning, leaking_columns
-from housing_training.learned_rows import LEARNED_ARTIFACT, LearnedRows
+from housing_training.data.learned_rows import LEARNED_ARTIFACT, LearnedRows
+from housing_training.data.preparation import Rows, prepare_rows
+from housing_training.data.splitting import rows_digest
+from housing_training.evaluation.inspection import permutation_importance
+from housing_training.evaluation.leakage import leakage_warning, leaking_columns
+from housing_training.evaluation.metrics import BASELINE_NAME
+from housing_training.export.bundling import golden_rows
 from housing_training.learning import Evaluated, Prepared, evaluate, prepare, write_graph
-from housing_training.model_card import CARD_FILE, description, model_card
-from housing_training.models import Model
-from housing_training.preparation import Rows, prepare_rows
+from housing_training.models.fitted import Model
 from housing_training.production import ROWS_ARTIFACT, Production
 from housing_training.progress import Progress
-from housing_training.records import environment, metrics, parameters, tags
-from housing_training.registration import register, write_model
+from housing_training.registration.figures import evaluation_files
+from housing_training.registration.model_card import CARD_FILE, description, model_card
+from housing_training.registration.records import environment, metrics, parameters, tags
+from housing_training.registration.version import register, write_model
 from housing_training.resumable import ResumableLearning
-from housing_training.selection import calibration_of
-from housing_training.splitting import rows_digest
+from housing_training.selection.racing import calibration_of
 from housing_training.tracking import TrainingRun, patiently
+from housing_training.workers.crew import ALONE, Crew
 
 FILES_ARTIFACT = "files.json"
 MESSAGES_ARTIFACT = "messages.txt"
@@ -106,7 +106,7 @@ class TrainingJob:
             yield ALONE
             return
         # Dask takes a second to import, and most trainings have one pod.
-        from housing_training.dask_crew import DaskCrew  # noqa: PLC0415 - see above
+        from housing_training.workers.dask_crew import DaskCrew  # noqa: PLC0415 - see above
 
         try:
             several = DaskCrew(crewing, distributed.workers, self.progress.say)

@@ -11,25 +11,26 @@ import numpy as np
 
 from housing_core.api.spec import Cross, Dataset, Training
 from housing_core.bundle import Reference, Schema, ScoreIntervals, Scores
-from housing_training.bundling import make_schema
-from housing_training.calibration import Calibration
-from housing_training.candidates import Fitter, Part
-from housing_training.columns import Columns, infer_columns, with_crossed
-from housing_training.crosses import check_crosses, infer_crosses
-from housing_training.evaluation import baseline_scores, intervals, score
-from housing_training.features import clean_listings, fit_encoder
-from housing_training.graph import export_graph
-from housing_training.models import Model
-from housing_training.preparation import Rows
-from housing_training.profile import make_reference
-from housing_training.progress import Progress
-from housing_training.scoring import Answers, Graph, graph_inputs
-from housing_training.target import (
+from housing_training.data.columns import Columns, infer_columns, with_crossed
+from housing_training.data.preparation import Rows
+from housing_training.data.target import (
     check_classes,
     classify,
     percentile_boundaries,
     uneven_classes,
 )
+from housing_training.data.typed_rows import Part, clean_listings
+from housing_training.evaluation.metrics import baseline_scores, intervals, score
+from housing_training.evaluation.profile import make_reference
+from housing_training.export.bundling import make_schema
+from housing_training.export.graph import export_graph
+from housing_training.export.inference import Answers, Graph, graph_inputs
+from housing_training.features.crosses import check_crosses, infer_crosses
+from housing_training.features.hashing import fit_encoder
+from housing_training.models.calibration import Calibration
+from housing_training.models.candidates import Fitter
+from housing_training.models.fitted import Model
+from housing_training.progress import Progress
 
 SAME_PROBABILITY = 1e-5
 """Largest difference between the graph and scikit-learn: the graph answers in float32."""
@@ -170,7 +171,7 @@ def prepare(
 
 def write_graph(prepared: Prepared, model: Model, calibration: Calibration, folder: Path) -> Graph:
     """Write the graph and its parts into a bundle folder, and load it."""
-    files = export_graph(prepared.columns, model.add_to, calibration, len(prepared.schema.classes))
+    files = export_graph(prepared.columns, model, calibration, len(prepared.schema.classes))
     for name, content in files.items():
         (folder / name).write_bytes(content)
     return Graph(folder)

@@ -14,14 +14,14 @@ from housing_core.api.spec import Target
 from housing_core.bundle import SCHEMA_FILE, BundleError, Comparison, Schema, read_schema
 from housing_core.registry import NotInRegistryError, Registry
 from housing_core.tasks import TrainingTask
-from housing_training.comparison import compare
+from housing_training.data.learned_rows import LEARNED_ARTIFACT, LearnedRows
+from housing_training.data.reading import Listings
+from housing_training.data.splitting import Hashes, Mask
+from housing_training.data.target import Prices
 from housing_training.errors import InvalidDataError
-from housing_training.learned_rows import LEARNED_ARTIFACT, LearnedRows
+from housing_training.evaluation.comparison import compare
+from housing_training.export.inference import Answers
 from housing_training.progress import Progress
-from housing_training.reading import Listings
-from housing_training.scoring import Answers
-from housing_training.splitting import Hashes, Mask
-from housing_training.target import Prices
 from housing_training.tracking import patiently
 
 ROWS_ARTIFACT = "rows.npy"

@@ -8,15 +8,15 @@ from pydantic import ValidationError
 
 from housing_core.api.spec import Training
 from housing_core.bundle import RecipeResult
-from housing_training.candidates import BOOSTING_ITERATIONS, CANDIDATES
-from housing_training.crew import Crew
-from housing_training.folds import MOST_ROWS
+from housing_training.checkpoints.resumable_forest import ResumableForest
 from housing_training.learning import Prepared
-from housing_training.models import Model
+from housing_training.models.candidates import BOOSTING_ITERATIONS, CANDIDATES
+from housing_training.models.fitted import Model
 from housing_training.progress import Progress
-from housing_training.resumable_forest import ResumableForest
-from housing_training.selection import FOLDS, choose, selection_digest
+from housing_training.selection.folds import MOST_ROWS
+from housing_training.selection.racing import FOLDS, choose, selection_digest
 from housing_training.tracking import TrainingRun
+from housing_training.workers.crew import Crew
 
 RECIPE_ARTIFACT = "recipe.json"
 """In each run: what the recipe chose, as soon as it has chosen; a later attempt takes it over."""
@@ -71,8 +71,8 @@ class ResumableLearning:
     def search_settings(self, chosen: RecipeResult) -> RecipeResult:
         """The same with the best settings that a search finds, or that an earlier attempt found."""
         # Optuna takes a second to import, and most trainings search for nothing.
-        from housing_training.search import search  # noqa: PLC0415 - see above
-        from housing_training.search_store import SearchStore  # noqa: PLC0415 - see above
+        from housing_training.selection.search import search  # noqa: PLC0415 - see above
+        from housing_training.selection.search_store import SearchStore  # noqa: PLC0415 - see above
 
         found = self._taken_over(SEARCH_ARTIFACT, chosen.digest)
         if found is not None and found.search is not None:

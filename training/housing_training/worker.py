@@ -55,8 +55,8 @@ async def work(task: WorkerTask, first: float = FIRST_SECONDS, again: float = AG
     # As the first process of its container it would not heed the signal for half a minute.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, os._exit, TERMINATED_EXIT_CODE)
     # What this process does needs them sooner or later, and now nobody waits for it.
-    import housing_training.forest  # noqa: F401, PLC0415 - see above
-    from housing_training.dask_crew import worker_of  # noqa: PLC0415 - Dask takes a second
+    import housing_training.models.forest  # noqa: F401, PLC0415 - see above
+    from housing_training.workers.dask_crew import worker_of  # noqa: PLC0415 - Dask takes a second
 
     found = False
     while True:

@@ -5,7 +5,7 @@ A version in MLflow is a normal pyfunc model; the bundle is the folder `artifact
 | file | what it holds |
 |---|---|
 | `model.onnx` | the graph: one typed rank-2 input (rows, 1) per column, named by the column's position (`column_0`, ...); outputs `label` (int64 class index, (rows,)) and `probabilities` (float32, (rows, classes)) |
-| `inputs.onnx`, `trees.npz` | the same model taken apart, since serving walks trees by itself: the graph from the same inputs to what the trees are given, and the trees with all that comes behind them (`housing_training.compact_trees`); left out when the trees do not fit its numbers, and then `model.onnx` serves |
+| `inputs.onnx`, `trees.npz` | the same model taken apart, since serving walks trees by itself: the graph from the same inputs to what the trees are given, and the trees with all that comes behind them (`housing_training.export.compact_trees`); left out when the trees do not fit its numbers, and then `model.onnx` serves |
 | `inputs.json` | what `inputs.onnx` computes, as lists (`housing_core.listed_inputs`): for few rows that is faster; left out where it computes something else |
 | `schema.json` | columns, crosses, classes, boundaries in money, cleaning rules: `Schema` |
 | `reference.json` | what monitoring compares with: `Reference` |

@@ -15,12 +15,12 @@ from sklearn.pipeline import Pipeline
 from housing_core import bundle as parts
 from housing_core.bundle import GoldenRow, Schema, read_golden, read_schema
 from housing_core.cleaning import clean_row
-from housing_training.calibration import Calibration
-from housing_training.columns import Columns, InputColumn
-from housing_training.features import Encoder, HashedInput
-from housing_training.graph import export_graph
-from housing_training.models import Model
-from housing_training.scoring import Graph
+from housing_training.data.columns import Columns, InputColumn
+from housing_training.export.graph import export_graph
+from housing_training.export.inference import Graph
+from housing_training.features.hashing import Encoder, HashedInput
+from housing_training.models.calibration import Calibration
+from housing_training.models.fitted import Model
 
 
 def write_bundle(pipeline: Pipeline, trained: Path, folder: Path) -> None:
@@ -39,7 +39,7 @@ def write_bundle(pipeline: Pipeline, trained: Path, folder: Path) -> None:
     encoder, forest = _encoder_and_forest(pipeline, schema)
     model = Model(encoder, forest, len(schema.classes))
     # The forest's answers as they are: scikit-learn's peers do not calibrate theirs.
-    graph = export_graph(_columns(schema), model.add_to, Calibration(), len(schema.classes))
+    graph = export_graph(_columns(schema), model, Calibration(), len(schema.classes))
     for name, content in graph.items():
         (folder / name).write_bytes(content)
     rows = [one.row for one in read_golden(trained)]

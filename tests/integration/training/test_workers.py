@@ -11,12 +11,12 @@ from sklearn.tree import DecisionTreeClassifier
 from housing_core.api.spec import Forest, Training
 from housing_core.bundle import GRAPH_FILE, RecipeResult
 from housing_core.registry import Registry
-from housing_training.crew import ALONE, Crew
-from housing_training.dask_crew import DaskCrew
-from housing_training.forest import grow_forest
 from housing_training.job import FILES_ARTIFACT
-from housing_training.search import search
+from housing_training.models.forest import grow_forest
+from housing_training.selection.search import search
 from housing_training.worker import NO_TRAINING_EXIT_CODE, TERMINATED_EXIT_CODE
+from housing_training.workers.crew import ALONE, Crew
+from housing_training.workers.dask_crew import DaskCrew
 from tests.integration.training.conftest import Train
 from tests.integration.training.mlflow_proxy import mlflow_proxy
 from tests.integration.training.program import Program, task

@@ -17,10 +17,10 @@ from housing_monitoring.measures.statistics import quantile
 from housing_monitoring.measures.tally import NEW_LABEL
 from housing_monitoring.profile import Profile
 from housing_serving.log_tables import JsonTexts, LogEntry, Received, to_tables
-from housing_training.columns import infer_columns
-from housing_training.features import clean_listings
-from housing_training.profile import categorical_profile, numeric_profile
-from housing_training.reading import read_listings
+from housing_training.data.columns import infer_columns
+from housing_training.data.reading import read_listings
+from housing_training.data.typed_rows import clean_listings
+from housing_training.evaluation.profile import categorical_profile, numeric_profile
 from tests.listings import CITIES, DATA, TARGET
 
 MODEL = "homes.istanbul"

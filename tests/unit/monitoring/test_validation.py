@@ -13,7 +13,7 @@ from housing_monitoring.measures.measurements import levels, measure
 from housing_monitoring.measures.performance import CONFIDENCE, Performance
 from housing_monitoring.measures.ranks import rank_shift
 from housing_monitoring.measures.statistics import out_of_range_noise, quantile
-from housing_training.profile import numeric_profile
+from housing_training.evaluation.profile import numeric_profile
 from tests.windows import numbers, tally
 
 Z = quantile(20)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from housing_core.storage import DataFile
-from housing_training.reading import Listings
+from housing_training.data.reading import Listings
 
 QUARTERS = {
     "Kadıköy": ["Merkez", "Fenerbahçe", "Moda", "Göztepe"],

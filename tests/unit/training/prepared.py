@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from housing_core.api.spec import Dataset
-from housing_training import candidates, selection
+from housing_training.data.preparation import prepare_rows
 from housing_training.learning import Prepared, prepare
-from housing_training.preparation import prepare_rows
+from housing_training.models import candidates
 from housing_training.progress import Progress
+from housing_training.selection import racing
 from tests.unit.training.listings import dirty_rows, to_csv, write
 
 
@@ -24,5 +25,5 @@ def prepared_listings(folder: Path, rows: int) -> Prepared:
 
 def few_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let boosting end soon."""
-    for module in (candidates, selection):
+    for module in (candidates, racing):
         monkeypatch.setattr(module, "BOOSTING_ITERATIONS", 40)

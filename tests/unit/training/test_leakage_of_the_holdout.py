@@ -9,11 +9,11 @@ import pytest
 
 from housing_core.api.spec import Dataset, Training
 from housing_core.bundle import GRAPH_FILE
-from housing_training.leakage import leaking_columns
+from housing_training.data.preparation import Rows, prepare_rows
+from housing_training.evaluation.leakage import leaking_columns
 from housing_training.learning import prepare, write_graph
-from housing_training.preparation import Rows, prepare_rows
 from housing_training.progress import Progress
-from housing_training.selection import calibration_of, choose, selection_digest
+from housing_training.selection.racing import calibration_of, choose, selection_digest
 from tests.unit.training.listings import dirty_rows, to_csv, write
 from tests.unit.training.prepared import few_iterations
 

@@ -12,13 +12,12 @@ from housing_core.api.spec import Dataset, Training
 from housing_core.bundle import ModelKind, Schema
 from housing_core.cleaning import BadValueError, clean_row
 from housing_core.storage import DataFile
-from housing_training.bundling import golden_rows
-from housing_training.calibration import Calibration
-from housing_training.candidates import CANDIDATES
+from housing_training.data.preparation import Rows, prepare_rows
+from housing_training.data.typed_rows import clean_listings
 from housing_training.errors import InvalidDataError
-from housing_training.export import round_down
-from housing_training.features import clean_listings
-from housing_training.forest import class_probabilities
+from housing_training.export.bundling import golden_rows
+from housing_training.export.forest import round_down
+from housing_training.export.inference import Answers, Graph, graph_inputs
 from housing_training.learning import (
     Evaluated,
     ExportError,
@@ -28,10 +27,11 @@ from housing_training.learning import (
     prepare,
     write_graph,
 )
-from housing_training.models import Model
-from housing_training.preparation import Rows, prepare_rows
+from housing_training.models.calibration import Calibration
+from housing_training.models.candidates import CANDIDATES
+from housing_training.models.fitted import Model
+from housing_training.models.forest import class_probabilities
 from housing_training.progress import Progress
-from housing_training.scoring import Answers, Graph, graph_inputs
 from tests.unit.training.listings import as_listings, dirty_rows, to_csv, write
 
 

@@ -10,10 +10,10 @@ from optuna.trial import FrozenTrial
 
 from housing_core.api.spec import Training
 from housing_core.bundle import ModelKind, RecipeResult
-from housing_training import search as searching
-from housing_training.candidates import BOOSTING_SETTINGS
 from housing_training.learning import Prepared
-from housing_training.search import FOLDS, GENERATION, Kept, search, search_space
+from housing_training.models.candidates import BOOSTING_SETTINGS
+from housing_training.selection import search as searching
+from housing_training.selection.search import FOLDS, GENERATION, Kept, search, search_space
 from tests.unit.training.prepared import few_iterations, prepared_listings
 
 NEVER = "24h"

@@ -7,12 +7,13 @@ import pytest
 
 from housing_core.api.spec import Training
 from housing_core.bundle import ModelKind, RecipeResult
-from housing_training import folds, selection
-from housing_training.candidates import CANDIDATES, Part
+from housing_training.data.typed_rows import Part
 from housing_training.errors import InvalidDataError
-from housing_training.folds import make_folds
 from housing_training.learning import Prepared
-from housing_training.selection import calibration_of, choose, selection_digest
+from housing_training.models.candidates import CANDIDATES
+from housing_training.selection import folds, racing
+from housing_training.selection.folds import make_folds
+from housing_training.selection.racing import calibration_of, choose, selection_digest
 from tests.unit.training.prepared import few_iterations, prepared_listings
 
 
@@ -120,7 +121,7 @@ def test_who_runs_out_of_time_does_not_beat_who_went_on(prepared: Prepared) -> N
 def test_one_that_is_left_alone_goes_through_all_folds(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(selection, "CANDIDATES", {"EncodedForest": "a forest"})
+    monkeypatch.setattr(racing, "CANDIDATES", {"EncodedForest": "a forest"})
     found = chosen(prepared, training())
     assert found.model == "EncodedForest"
     assert found.candidates[0].rows > 0.95 * len(prepared.training.labels)

@@ -1,0 +1,1 @@
+"""Trees that outlive their process."""

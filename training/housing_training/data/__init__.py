@@ -1,0 +1,1 @@
+"""Files → typed rows with their prices and classes, on their side of the split."""

@@ -1,0 +1,1 @@
+"""How good a model is, how far chance could be the reason, and what it rests on."""

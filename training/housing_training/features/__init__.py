@@ -1,0 +1,1 @@
+"""Typed rows → numbers that an estimator takes: crosses, feature hashing, target encoding."""

@@ -1,0 +1,1 @@
+"""What a recipe makes: estimators on features, fitted and calibrated."""
