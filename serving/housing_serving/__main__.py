@@ -19,14 +19,14 @@ from housing_core import __version__, logs
 from housing_core.bundle import BundleError
 from housing_core.storage import StorageError
 from housing_core.tasks import ENVIRONMENT_VARIABLE, ServingTask, TaskError
-from housing_serving.accepting import ConnectionCounts
-from housing_serving.app import Service
-from housing_serving.loader import load_copy
+from housing_serving.http.accepting import ConnectionCounts
+from housing_serving.http.request_log import add_request_fields
+from housing_serving.http.tracing import TracingError
+from housing_serving.inference.model import Model
 from housing_serving.metrics import share_between_workers
-from housing_serving.model import Model
-from housing_serving.request_log import add_request_fields
 from housing_serving.server import Sharing, serve
-from housing_serving.tracing import TracingError
+from housing_serving.service import Service
+from housing_serving.versions.loader import load_copy
 from housing_serving.workers import Supervisor, listen
 
 # The loader tries again by itself, so that one attempt should end soon.

@@ -25,8 +25,8 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from housing_serving.fallback import LEVELS
-from housing_serving.readiness import Serving
+from housing_serving.versions.fallback import LEVELS
+from housing_serving.versions.readiness import Serving
 
 # A `_created` series beside every counter would double their number, and nobody reads them.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library gives it no types

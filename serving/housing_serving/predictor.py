@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from housing_core.tasks import ServingTask
-from housing_serving.answer import common_part, list_predictions, write_answer
-from housing_serving.encoding import BadListingsError, Listing
-from housing_serving.graphs import Predictions
-from housing_serving.listings import parse
-from housing_serving.log_tables import JsonTexts, LogEntry, Received
+from housing_serving.formats.answer import common_part, list_predictions, write_answer
+from housing_serving.formats.listings import parse
+from housing_serving.http.problems import Problem, bad_listings, no_model
+from housing_serving.inference.encoding import BadListingsError, Listing
+from housing_serving.inference.graphs import Predictions
+from housing_serving.inference.model import Model
+from housing_serving.log.tables import JsonTexts, LogEntry, Received
 from housing_serving.metrics import Metrics
-from housing_serving.model import Model
-from housing_serving.problems import Problem, bad_listings, no_model
-from housing_serving.readiness import Serving
+from housing_serving.versions.readiness import Serving
 
 Write = Callable[[Serving, Model, Predictions], bytes]
 """Makes the answer to a request of what answered and its predictions; it may raise `Problem`."""

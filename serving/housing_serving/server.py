@@ -15,9 +15,10 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
-from housing_serving.accepting import Acceptor, ConnectionCounts
-from housing_serving.app import Service, create_app
-from housing_serving.connections import protocol_that_counts
+from housing_serving.app import create_app
+from housing_serving.http.accepting import Acceptor, ConnectionCounts
+from housing_serving.http.connections import protocol_that_counts
+from housing_serving.service import Service
 from housing_serving.workers import BEAT_SECONDS
 
 DRAIN_SECONDS = 5.0

@@ -22,17 +22,17 @@ from housing_core.bundle import (
     ModelKind,
     Schema,
 )
-from housing_serving import trees
-from housing_serving.encoding import Inputs
-from housing_serving.graphs import (
+from housing_serving.inference import trees
+from housing_serving.inference.encoding import Inputs
+from housing_serving.inference.graphs import (
     GraphApart,
     Predictions,
     WholeGraph,
     load_parts,
     run_in_batches,
 )
-from housing_serving.listed_inputs import FEW_ROWS
-from housing_serving.model import load_model
+from housing_serving.inference.listed_inputs import FEW_ROWS
+from housing_serving.inference.model import load_model
 from housing_training.export.compact_trees import SplitNodes, Votes, compact
 from housing_training.export.inference import graph_inputs
 from housing_training.learning import Prepared, write_graph

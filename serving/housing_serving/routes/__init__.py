@@ -1,1 +1,1 @@
-"""Routes beside `/predict`; each module makes a router for one part of the API."""
+"""The HTTP API: a module for each part of it, and the description of all."""

@@ -9,24 +9,22 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 from weakref import WeakSet
 
 from fastapi import APIRouter, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 
-from housing_serving.batch import answer_file
-from housing_serving.batch_reading import BatchReader, read_csv
-from housing_serving.batch_writing import BatchWriter, CsvWriter, ParquetWriter
-from housing_serving.log_tables import Received
-from housing_serving.log_writer import BACKLOG_ROWS
-from housing_serving.model import Model
-from housing_serving.parquet_reading import read_parquet
-from housing_serving.problems import Problem, busy, documented, shown
-
-if TYPE_CHECKING:
-    from housing_serving.app import Service
+from housing_serving.batch.answering import answer_file
+from housing_serving.batch.parquet_reading import read_parquet
+from housing_serving.batch.reading import BatchReader, read_csv
+from housing_serving.batch.writing import BatchWriter, CsvWriter, ParquetWriter
+from housing_serving.http.problems import Problem, busy, documented, shown
+from housing_serving.inference.model import Model
+from housing_serving.log.tables import Received
+from housing_serving.log.writer import BACKLOG_ROWS
+from housing_serving.service import Service
 
 BATCH_LIMIT_BYTES = 256 * 1024**2
 MOST_AT_A_TIME = 2

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import Field
 from starlette.responses import Response
 
 from housing_core.tasks import FallbackLevel, ServingTask
-from housing_serving.answer import ClassRange, Described, class_ranges
-from housing_serving.encoding import BadListingsError, Listing
-from housing_serving.explanation import Explainer, Explanation
-from housing_serving.listings import check_content_type, parse
-from housing_serving.model import Model
-from housing_serving.problems import bad_listings, busy, documented
-from housing_serving.readiness import Serving
-
-if TYPE_CHECKING:
-    from housing_serving.app import Service
+from housing_serving.formats.answer import ClassRange, Described, class_ranges
+from housing_serving.formats.listings import check_content_type, parse
+from housing_serving.http.problems import bad_listings, busy, documented
+from housing_serving.inference.encoding import BadListingsError, Listing
+from housing_serving.inference.explanation import Explainer, Explanation
+from housing_serving.inference.model import Model
+from housing_serving.service import Service
+from housing_serving.versions.readiness import Serving
 
 MOST_LISTINGS = 5
 """In one request: each takes some thousand answers of the model."""

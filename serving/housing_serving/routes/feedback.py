@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import hmac
+import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from fastapi import APIRouter, Request
 from pydantic import Field
 from starlette.responses import Response
 
 from housing_core.cleaning import NumberRule
-from housing_serving.answer import Described
-from housing_serving.feedback import FeedbackEntry, check_token, parse_feedback
-from housing_serving.listings import check_content_type
-from housing_serving.problems import busy, documented
+from housing_serving.formats.answer import Described
+from housing_serving.formats.feedback import parse_feedback
+from housing_serving.formats.listings import check_content_type
+from housing_serving.http.problems import RETRY_SECONDS, Problem, busy, documented
+from housing_serving.log.feedback import FeedbackEntry
+from housing_serving.service import Service
 
-if TYPE_CHECKING:
-    from housing_serving.app import Service
+logger = logging.getLogger(__name__)
 
 
 class FeedbackAnswer(Described):
@@ -100,6 +103,50 @@ def feedback_routes(service: Service) -> APIRouter:
         return Response(answer.model_dump_json(by_alias=True), 202, media_type="application/json")
 
     return router
+
+
+def check_token(file: str | None, authorization: str | None) -> None:
+    """Let nobody pass without the token of the file, which is read each time.
+
+    Args:
+        file: path; None where feedback is not set up.
+        authorization: the header of the request.
+
+    Raises:
+        Problem: 404 where feedback is not set up, 503 while there is no token, 401 for a header
+            that is missing or has another token.
+
+    """
+    if file is None:
+        raise Problem(
+            404,
+            "feedback-off",
+            "this model takes no feedback: set spec.serving.feedback.tokenSecretRef to a Secret "
+            "that holds a token",
+        )
+    try:
+        token = Path(file).read_bytes().strip()
+    except OSError as error:
+        logger.warning("the token for feedback cannot be read: %s", error)
+        token = b""
+    if not token:
+        raise Problem(
+            503,
+            "feedback-off",
+            "there is no token yet: make the Secret that spec.serving.feedback.tokenSecretRef names",
+            headers={"Retry-After": str(RETRY_SECONDS)},
+        )
+    scheme, _, given = (authorization or "").partition(" ")
+    # Headers are latin-1; compare_digest takes the same time wherever the texts differ.
+    matches = hmac.compare_digest(given.strip().encode("latin-1", "replace"), token)
+    if scheme.lower() != "bearer" or not matches:
+        wrong = "is wrong" if authorization else "is missing"
+        raise Problem(
+            401,
+            "unauthorized",
+            f"the token {wrong}: send it as `Authorization: Bearer <token>`",
+            headers={"WWW-Authenticate": 'Bearer realm="feedback"'},
+        )
 
 
 def _rule(service: Service) -> NumberRule:

@@ -8,9 +8,9 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from housing_core.tasks import ServingTask
-from housing_serving.model_description import ModelDescription, describe_model
-from housing_serving.problems import DOCUMENTED, no_model
-from housing_serving.readiness import Serving
+from housing_serving.formats.model_description import ModelDescription, describe_model
+from housing_serving.http.problems import DOCUMENTED, no_model
+from housing_serving.versions.readiness import Serving
 
 
 def model_routes(task: ServingTask, serving: Callable[[], Serving]) -> APIRouter:

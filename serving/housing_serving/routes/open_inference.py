@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request
@@ -14,24 +14,22 @@ from starlette.responses import JSONResponse, Response
 
 from housing_core import __version__
 from housing_core.tasks import ServingTask
-from housing_serving.graphs import Predictions
-from housing_serving.listings import check_content_type
-from housing_serving.log_tables import Received
-from housing_serving.model import Model
-from housing_serving.open_inference import (
+from housing_serving.formats.listings import check_content_type
+from housing_serving.formats.open_inference import (
     JSON_LENGTH_HEADER,
     InferenceRequest,
     model_metadata,
     parse_request,
     write_response,
 )
+from housing_serving.http.problems import DOCUMENTED, Problem, documented
+from housing_serving.http.request_bodies import SMALL_BYTES
+from housing_serving.inference.graphs import Predictions
+from housing_serving.inference.model import Model
+from housing_serving.log.tables import Received
 from housing_serving.predictor import Question
-from housing_serving.problems import DOCUMENTED, Problem, documented
-from housing_serving.readiness import Serving
-from housing_serving.request_bodies import SMALL_BYTES
-
-if TYPE_CHECKING:
-    from housing_serving.app import Service
+from housing_serving.service import Service
+from housing_serving.versions.readiness import Serving
 
 SERVER_NAME = "housing-operator"
 EXTENSIONS = ["binary_tensor_data"]

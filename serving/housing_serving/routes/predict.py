@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from housing_serving.batching import Batcher
-from housing_serving.listings import check_content_type
-from housing_serving.log_tables import Received
-from housing_serving.request_bodies import SMALL_BYTES
-from housing_serving.request_context import PREDICT_PATH, counted_route
-
-if TYPE_CHECKING:
-    from housing_serving.app import Service
+from housing_serving.formats.listings import check_content_type
+from housing_serving.http.request_bodies import SMALL_BYTES
+from housing_serving.http.request_context import PREDICT_PATH, counted_route
+from housing_serving.log.tables import Received
+from housing_serving.scheduling.batching import Batcher
+from housing_serving.service import Service
 
 _JSON = (b"content-type", b"application/json")
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from housing_serving.log_writer import FLUSH_SECONDS
+from housing_serving.log.writer import FLUSH_SECONDS
 from tests.bench.serving import load
 from tests.bench.serving.running import Prepared, body_of, first_answer, running
 from tests.bench.serving.servers import SWITCHED_LOG, servers

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from housing_serving.model_cache import ModelCache
+from housing_serving.versions.model_cache import ModelCache
 from tests.bench.image_heap import heap_of_image
 from tests.bench.serving.prepare import HERE, ROOT, environment
 from tests.mlflow_server import free_port

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from housing_core.registry import Registry
-from housing_serving.answer import Answer
+from housing_serving.formats.answer import Answer
 from tests import prometheus
 from tests.browser import browser, visit
 from tests.bundles import ROWS, register_tiny_bundle

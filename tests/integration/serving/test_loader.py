@@ -12,11 +12,11 @@ import pytest
 from housing_core.bundle import BUNDLE_PATH
 from housing_core.registry import Registry
 from housing_core.tasks import ServingTask
-from housing_serving.fallback import LONGEST_DOWNLOAD_RETRY_SECONDS
-from housing_serving.loader import ModelLoader
-from housing_serving.model_cache import MARKER, ModelCache
-from housing_serving.policy import PolicyFile
-from housing_serving.source import ModelSource
+from housing_serving.versions.fallback import LONGEST_DOWNLOAD_RETRY_SECONDS
+from housing_serving.versions.loader import ModelLoader
+from housing_serving.versions.model_cache import MARKER, ModelCache
+from housing_serving.versions.policy import PolicyFile
+from housing_serving.versions.source import ModelSource
 from tests.bundles import register_tiny_bundle, spoil, tiny_bundle
 from tests.integration.serving.conftest import MakeTask, artifacts_of
 from tests.mlflow_server import MlflowServer, free_port

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from housing_core.registry import Registry
-from housing_serving.log_writer import FLUSH_SECONDS
+from housing_serving.log.writer import FLUSH_SECONDS
 from tests.bundles import ROWS, register_tiny_bundle
 from tests.integration.serving.conftest import MakeTask, StartServing
 

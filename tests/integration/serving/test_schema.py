@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from housing_serving.model_cache import MARKER
+from housing_serving.versions.model_cache import MARKER
 from tests.bundles import tiny_bundle
 from tests.integration.serving.serving_process import ServingProcess, serving_task
 from tests.mlflow_server import free_port

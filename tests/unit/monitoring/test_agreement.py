@@ -16,7 +16,7 @@ from housing_monitoring.measures.comparison import compare
 from housing_monitoring.measures.statistics import quantile
 from housing_monitoring.measures.tally import NEW_LABEL
 from housing_monitoring.profile import Profile
-from housing_serving.log_tables import JsonTexts, LogEntry, Received, to_tables
+from housing_serving.log.tables import JsonTexts, LogEntry, Received, to_tables
 from housing_training.data.columns import infer_columns
 from housing_training.data.reading import read_listings
 from housing_training.data.typed_rows import clean_listings

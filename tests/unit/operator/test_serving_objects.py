@@ -8,7 +8,7 @@ import pytest
 from housing_core.tasks import ServingTask
 from housing_operator.resources.children import children
 from housing_serving import server
-from housing_serving.app import LOG_CLOSE_SECONDS
+from housing_serving.service import LOG_CLOSE_SECONDS
 from tests.unit.operator.blueprints import (
     blueprint,
     container_of,

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from housing_core.tasks import ServingTask
-from housing_serving.app import Service, create_app
-from housing_serving.model import Model, load_model
-from housing_serving.readiness import Serving
+from housing_serving.app import create_app
+from housing_serving.inference.model import Model, load_model
+from housing_serving.service import Service
+from housing_serving.versions.readiness import Serving
 from tests.bundles import tiny_bundle
 from tests.unit.serving.api_client import ApiClient
 

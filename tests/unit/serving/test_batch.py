@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from housing_serving import batch_reading, work_queue
-from housing_serving.app import Service
+from housing_serving.batch import reading
 from housing_serving.routes import batch as route
+from housing_serving.scheduling import work_queue
+from housing_serving.service import Service
 from tests.unit.serving.api_client import ApiClient
 
 PARQUET = "application/vnd.apache.parquet"
@@ -107,7 +108,7 @@ def test_a_quote_that_is_not_closed_is_named_with_its_line(api: ApiClient) -> No
 
 
 def test_a_line_without_end_is_not_held(api: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_reading, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(reading, "LONGEST_LINE", 1000)
     text = HEADER + "1," + "x" * 100_000 + "\n120,3,Kadıköy\n"
     rows = _rows(_send(api, text.encode()))
     assert [row["class"] for row in rows] == ["", "High"]

@@ -10,21 +10,21 @@ from datetime import UTC, datetime
 import pytest
 
 from housing_core.tasks import ServingTask
-from housing_serving.batching import (
+from housing_serving.http.problems import Problem
+from housing_serving.inference.encoding import Listing
+from housing_serving.inference.graphs import Predictions
+from housing_serving.inference.model import Model
+from housing_serving.log.tables import JsonTexts, LogEntry, Received
+from housing_serving.metrics import Metrics
+from housing_serving.predictor import Predictor, Question
+from housing_serving.scheduling.batching import (
     BATCH_ROWS,
     TURN_ROWS,
     WAITING_REQUESTS,
     WAITING_ROWS,
     Batcher,
 )
-from housing_serving.encoding import Listing
-from housing_serving.graphs import Predictions
-from housing_serving.log_tables import JsonTexts, LogEntry, Received
-from housing_serving.metrics import Metrics
-from housing_serving.model import Model
-from housing_serving.predictor import Predictor, Question
-from housing_serving.problems import Problem
-from housing_serving.readiness import Serving
+from housing_serving.versions.readiness import Serving
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 LOW, HIGH = {"rooms": 1}, {"area": 120, "ilçe": "Kadıköy"}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from housing_serving.listings import check_content_type, parse
-from housing_serving.problems import Problem
+from housing_serving.formats.listings import check_content_type, parse
+from housing_serving.http.problems import Problem
 
 
 @pytest.mark.parametrize(

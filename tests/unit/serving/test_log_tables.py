@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from housing_core.prediction_log import predictions_schema
-from housing_serving.log_tables import (
+from housing_serving.log.tables import (
     REMEMBERED_LENGTH,
     REMEMBERED_TEXTS,
     JsonTexts,

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from housing_core.storage import Location, StorageError
-from housing_serving import log_writer
-from housing_serving.log_tables import LogEntry, Received, to_tables
-from housing_serving.log_writer import PredictionLog
+from housing_serving.log import writer
+from housing_serving.log.tables import LogEntry, Received, to_tables
+from housing_serving.log.writer import PredictionLog
 from housing_serving.metrics import Metrics
 
 
@@ -59,18 +59,18 @@ def test_rows_are_on_disk_within_seconds(tmp_path: Path) -> None:
     log.start()
     log.append(_entry(rows=3))
     assert log.backlog_rows == 3
-    _wait(lambda: _rows(tmp_path) == 3, seconds=2 * log_writer.FLUSH_SECONDS)
+    _wait(lambda: _rows(tmp_path) == 3, seconds=2 * writer.FLUSH_SECONDS)
     _wait(lambda: log.backlog_rows == 0)
     assert _written(metrics) == 3
     log.close(5)
 
 
 def test_a_large_batch_is_not_kept_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_writer, "FLUSH_SECONDS", 60)
+    monkeypatch.setattr(writer, "FLUSH_SECONDS", 60)
     log = PredictionLog(str(tmp_path), "ns.model", Metrics())
     log.start()
-    log.append(_entry(rows=log_writer.FLUSH_ROWS))
-    _wait(lambda: _rows(tmp_path) == log_writer.FLUSH_ROWS)
+    log.append(_entry(rows=writer.FLUSH_ROWS))
+    _wait(lambda: _rows(tmp_path) == writer.FLUSH_ROWS)
     log.close(5)
 
 
@@ -78,29 +78,29 @@ def test_what_comes_in_while_a_file_is_written_waits_for_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or each file of a busy log would be of the few rows that came in while the last was written."""
-    monkeypatch.setattr(log_writer, "FLUSH_SECONDS", 60)
-    write_file = log_writer.write_file
+    monkeypatch.setattr(writer, "FLUSH_SECONDS", 60)
+    write_file = writer.write_file
 
     def write_and_append(location: Location, content: bytes) -> None:
         write_file(location, content)
         log.append(_entry())
 
-    monkeypatch.setattr(log_writer, "write_file", write_and_append)
+    monkeypatch.setattr(writer, "write_file", write_and_append)
     metrics = Metrics()
     log = PredictionLog(str(tmp_path), "ns.model", metrics)
     log.start()
-    log.append(_entry(rows=log_writer.FLUSH_ROWS))
-    _wait(lambda: _written(metrics) == log_writer.FLUSH_ROWS)
+    log.append(_entry(rows=writer.FLUSH_ROWS))
+    _wait(lambda: _written(metrics) == writer.FLUSH_ROWS)
     time.sleep(0.2)
     assert (len(list(tmp_path.rglob("*.parquet"))), log.backlog_rows) == (1, 1)
-    monkeypatch.setattr(log_writer, "write_file", write_file)
+    monkeypatch.setattr(writer, "write_file", write_file)
     log.close(5)
-    assert _rows(tmp_path) == log_writer.FLUSH_ROWS + 1
+    assert _rows(tmp_path) == writer.FLUSH_ROWS + 1
 
 
 def test_what_waits_is_one_file_in_the_order_it_came(tmp_path: Path) -> None:
     log = PredictionLog(str(tmp_path), "ns.model", Metrics())
-    ids = [f"id-{i}" for i in range(2 * log_writer.CHUNK_ROWS + 1)]
+    ids = [f"id-{i}" for i in range(2 * writer.CHUNK_ROWS + 1)]
     for request_id in ids:
         log.append(_entry(request_id=request_id))
     log.start()
@@ -112,7 +112,7 @@ def test_what_waits_is_one_file_in_the_order_it_came(tmp_path: Path) -> None:
 def test_closing_does_not_wait_for_the_next_flush(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_writer, "FLUSH_SECONDS", 600)
+    monkeypatch.setattr(writer, "FLUSH_SECONDS", 600)
     metrics = Metrics()
     log = PredictionLog(str(tmp_path), "ns.model", metrics)
     log.start()
@@ -137,7 +137,7 @@ def test_file_names_of_two_writers_differ_and_sort(tmp_path: Path) -> None:
 def test_rows_wait_for_a_place_that_comes_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_writer, "FLUSH_SECONDS", 0.05)
+    monkeypatch.setattr(writer, "FLUSH_SECONDS", 0.05)
     place = tmp_path / "log"
     place.write_text("a file where the folder should be")
     metrics = Metrics()
@@ -154,7 +154,7 @@ def test_rows_wait_for_a_place_that_comes_back(
 
 
 @pytest.mark.parametrize(
-    ("rows", "size"), [(log_writer.BACKLOG_ROWS // 2, 100), (1, log_writer.BACKLOG_BYTES // 2)]
+    ("rows", "size"), [(writer.BACKLOG_ROWS // 2, 100), (1, writer.BACKLOG_BYTES // 2)]
 )
 def test_a_full_backlog_counts_what_it_cannot_take(tmp_path: Path, rows: int, size: int) -> None:
     metrics = Metrics()

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from housing_serving import metrics as metrics_module
-from housing_serving.feedback import FeedbackMetrics
+from housing_serving.log.feedback import FeedbackMetrics
 from housing_serving.metrics import Metrics
-from housing_serving.readiness import Serving
+from housing_serving.versions.readiness import Serving
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
 

@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from housing_core.bundle import GRAPH_BATCH_ROWS
-from housing_serving import parquet_pages, parquet_reading
-from housing_serving.batch_reading import LONGEST_VALUE, Batch
-from housing_serving.parquet_pages import measure_pages
-from housing_serving.parquet_reading import read_parquet
-from housing_serving.problems import Problem
+from housing_serving.batch import parquet_pages, parquet_reading
+from housing_serving.batch.parquet_pages import measure_pages
+from housing_serving.batch.parquet_reading import read_parquet
+from housing_serving.batch.reading import LONGEST_VALUE, Batch
+from housing_serving.http.problems import Problem
 
 COLUMNS = ["area", "ilçe"]
 MEBIBYTE = 1024**2
@@ -165,7 +165,7 @@ def test_no_byte_that_is_wrong_is_a_fault_of_the_server() -> None:
 
 _READ = """
 import resource, sys
-from housing_serving.parquet_reading import read_parquet
+from housing_serving.batch.parquet_reading import read_parquet
 with open(sys.argv[1], "rb") as file:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     rows = sum(len(batch) for batch in read_parquet(file, ["ilçe"]).batches)

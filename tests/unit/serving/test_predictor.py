@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from housing_core.tasks import ServingTask
-from housing_serving.answer import Answer
-from housing_serving.log_tables import LogEntry, Received
+from housing_serving.formats.answer import Answer
+from housing_serving.http.problems import Problem
+from housing_serving.log.tables import LogEntry, Received
 from housing_serving.metrics import Metrics
 from housing_serving.predictor import Predictor
-from housing_serving.problems import Problem
-from housing_serving.readiness import Serving
+from housing_serving.versions.readiness import Serving
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 

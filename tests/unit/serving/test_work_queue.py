@@ -11,10 +11,11 @@ from contextlib import suppress
 
 import pytest
 
-from housing_serving import app, server, work_queue, workers
+from housing_serving import server, service, workers
+from housing_serving.http.problems import Problem
 from housing_serving.metrics import Metrics
-from housing_serving.problems import Problem
-from housing_serving.work_queue import THREADS, WAITING_CALLS, WorkQueue
+from housing_serving.scheduling import work_queue
+from housing_serving.scheduling.work_queue import THREADS, WAITING_CALLS, WorkQueue
 
 
 def _rejected(metrics: Metrics, reason: str) -> float | None:
@@ -131,7 +132,7 @@ def test_the_end_waits_for_what_runs_but_not_for_ever_and_begins_nothing_new() -
 def test_all_parts_of_the_end_fit_into_what_the_supervisor_and_a_pod_wait() -> None:
     parts = (
         *(server.DRAIN_SECONDS, server.FINISH_SECONDS),
-        *(app.CALLS_CLOSE_SECONDS, app.LOG_CLOSE_SECONDS),
+        *(service.CALLS_CLOSE_SECONDS, service.LOG_CLOSE_SECONDS),
     )
     assert sum(parts) <= workers.STOP_SECONDS - 1
     assert workers.STOP_SECONDS <= 30 - 2

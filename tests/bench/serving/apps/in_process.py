@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from housing_serving.model import load_model
+from housing_serving.inference.model import load_model
 
 REPEATS = 300
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from housing_serving.__main__ import main
-from housing_serving.log_tables import JsonTexts
-from housing_serving.log_writer import Entry, PredictionLog
+from housing_serving.log.tables import JsonTexts
+from housing_serving.log.writer import Entry, PredictionLog
 
 _append, _texts = PredictionLog.append, JsonTexts.of
 _is_on = threading.Event()

@@ -1,0 +1,1 @@
+"""A model in memory: from listings to probabilities, and what each column contributes to them."""
