@@ -169,7 +169,8 @@ def page(results: Sequence[Result]) -> str:
         f"that takes more than {MOST_MIB // 1024} GiB is ended.",
         "",
         "`auto` compares its candidates on 30,000 rows within its time budget, and fits the winner on "
-        "all. In `seed`, SMOTE's neighbours are exact and looked for along one number, and each tree "
+        "all; which one wins hangs on how many folds the budget was enough for. Trees with more than "
+        "65,534 thresholds of one column are not taken apart, and ONNX Runtime walks them. In `seed`, SMOTE's neighbours are exact and looked for along one number, and each tree "
         "draws 200,000 rows at most ([why]"
         "(../decisions/20261129-forests-and-smote-of-a-million-rows.md)).",
         "",
