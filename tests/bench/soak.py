@@ -247,8 +247,8 @@ def section(phases: list[Phase], peak: LoadResult, minutes: float) -> str:
     """The results as a part of the page on serving."""
     rows = "\n".join(
         f"| {phase.name} | {phase.result.seconds:.0f} | {phase.ended} | {phase.result.sent:,} "
-        f"| {sum(phase.result.failed.values())} | {phase.result.sent / phase.result.seconds:.0f} "
-        f"| {phase.result.p50_seconds * 1000:.1f} | {phase.result.p99_seconds * 1000:.1f} |"
+        f"| {sum(phase.result.failed.values())} | {phase.result.sent / phase.result.seconds:,.0f} "
+        f"| {phase.result.p50_seconds * 1000:,.1f} | {phase.result.p99_seconds * 1000:,.1f} |"
         for phase in phases
     )
     machine_load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
