@@ -7,7 +7,7 @@ from typing import Any
 
 from housing_core.cleaning import BadValueError, NumberRule, clean_number
 from housing_serving.formats.listings import load_json
-from housing_serving.http.problems import Problem, list_errors, shown
+from housing_serving.http.problems import Problem, list_errors, shown, too_many
 from housing_serving.http.request_context import REQUEST_ID
 from housing_serving.inference.encoding import REPORTED_ERRORS, BadField
 from housing_serving.log.feedback import Price
@@ -36,12 +36,7 @@ def parse_feedback(body: bytes, rule: NumberRule) -> list[Price]:
     if not items:
         raise Problem(422, "invalid-feedback", "the array is empty: send one price or more")
     if len(items) > MOST_PRICES:
-        raise Problem(
-            413,
-            "too-large",
-            f"{len(items)} prices are more than {MOST_PRICES}: send them in several requests",
-            {"limitRows": MOST_PRICES},
-        )
+        raise too_many(f"{len(items)} prices", MOST_PRICES)
     prices: list[Price] = []
     bad: list[BadField] = []
     for position, item in enumerate(items):

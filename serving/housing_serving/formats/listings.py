@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from housing_serving.http.problems import Problem, shown
+from housing_serving.http.problems import Problem, shown, too_many
 
 _NOT_JSON_NUMBER = re.compile(r"-?(NaN|Infinity)\b")
 
@@ -68,12 +68,7 @@ def parse(body: bytes, max_rows: int) -> list[dict[str, Any]]:
             422, "invalid-listings", "the array is empty: send one listing or more, as JSON objects"
         )
     if len(rows) > max_rows:
-        raise Problem(
-            413,
-            "too-large",
-            f"{len(rows)} listings are more than {max_rows}: send them in several requests",
-            {"limitRows": max_rows},
-        )
+        raise too_many(f"{len(rows)} listings", max_rows)
     for i, row in enumerate(rows):
         if not isinstance(row, dict):
             what = f"listing {i}" if isinstance(data, list) else "the body"

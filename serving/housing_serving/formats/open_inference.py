@@ -17,7 +17,7 @@ import orjson
 
 from housing_core.bundle import Schema
 from housing_serving.formats.listings import load_json
-from housing_serving.http.problems import Problem, shown
+from housing_serving.http.problems import Problem, shown, too_many
 from housing_serving.http.request_context import REQUEST_ID
 from housing_serving.inference.graphs import Predictions
 from housing_serving.inference.model import Model
@@ -214,12 +214,7 @@ def _values(
         )
     rows = _rows(where, shape)
     if rows > max_rows:
-        raise Problem(
-            413,
-            "too-large",
-            f"{where}: {rows} listings are more than {max_rows}: send them in several requests",
-            {"limitRows": max_rows},
-        )
+        raise too_many(f"{where}: {rows} listings", max_rows)
     parameters = _parameters(where, tensor.get("parameters"))
     data, size = tensor.get("data"), parameters.get("binary_data_size")
     if data is not None:

@@ -126,6 +126,12 @@ def list_errors(fields: Sequence[BadField]) -> list[dict[str, Any]]:
     ]
 
 
+def too_many(what: str, most: int) -> Problem:
+    """More rows than one request may have; `what` says how many of what there are."""
+    detail = f"{what} are more than {most}: send them in several requests"
+    return Problem(413, "too-large", detail, {"limitRows": most})
+
+
 def no_model(reason: str) -> Problem:
     """No version can answer."""
     return _unavailable("no-model", f"{reason}; try again in {RETRY_SECONDS} seconds")

@@ -16,6 +16,7 @@ from housing_core.cleaning import (
     clean_number,
     clean_text,
 )
+from housing_serving.remembered import Remembered
 
 Listing = Mapping[str, Any]
 Columns = dict[str, list[Any]]
@@ -25,8 +26,7 @@ REPORTED_ERRORS = 10
 """Most bad values that one answer lists."""
 
 REMEMBERED_VALUES = 4_096
-REMEMBERED_LENGTH = 100
-"""Texts of a column, and characters of one: a stranger may send any number of any length."""
+"""Texts of a column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,7 @@ class BadListingsError(ValueError):
 
 
 class _Column:
-    """Cleans the values of one column, and remembers what the last texts came to.
-
-    Listings say the same few things again and again; looking up is ten times as fast as cleaning.
-    """
+    """Cleans the values of one column; looking up what the last ones came to is ten times as fast."""
 
     def __init__(
         self, input_name: str, name: str, rule: NumberRule | None, missing_words: Sequence[str]
@@ -67,7 +64,7 @@ class _Column:
         self.is_number = rule is not None
         self._rule = rule
         self._missing_words = missing_words
-        self._seen: dict[str | None, float | str] = {}
+        self._seen: Remembered[float | str] = Remembered()
 
     def clean(self, rows: Sequence[Listing]) -> list[float | str]:
         """The typed value of each row.
@@ -90,10 +87,7 @@ class _Column:
             cleaned: float | str = clean_number(self.name, value, self._rule, self._missing_words)
         else:
             cleaned = clean_text(self.name, value, self._missing_words)
-        if value is None or (isinstance(value, str) and len(value) <= REMEMBERED_LENGTH):
-            if len(self._seen) >= REMEMBERED_VALUES:
-                self._seen.clear()
-            self._seen[value] = cleaned
+        self._seen.keep(value, cleaned, REMEMBERED_VALUES)
         return cleaned
 
 

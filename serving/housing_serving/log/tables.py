@@ -14,26 +14,22 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from housing_core import prediction_log
+from housing_serving.remembered import Remembered
 
 REMEMBERED_TEXTS = 20_000
-REMEMBERED_LENGTH = 100
-"""Values, and characters of one, whose JSON text is kept: a stranger may send any number of any length."""
+"""Values whose JSON text is kept."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ABSENT = object()
 
 
-class JsonTexts(dict[Any, str | None]):
-    """Value → its JSON text; remembers those of texts, which come again and again."""
+class JsonTexts(Remembered[str | None]):
+    """Value → its JSON text."""
 
     def __missing__(self, value: Any) -> str | None:
         """Make the text, of a value that cleaning takes: null, true, a number or a text."""
         text = None if value is _ABSENT else orjson.dumps(value).decode()
-        # 1, 1.0 and true are one key of a dictionary.
-        if value is _ABSENT or (isinstance(value, str) and len(value) <= REMEMBERED_LENGTH):
-            if len(self) >= REMEMBERED_TEXTS:
-                self.clear()
-            self[value] = text
+        self.keep(value, text, REMEMBERED_TEXTS)
         return text
 
     def of(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[str | None]:

@@ -8,13 +8,13 @@ import numpy as np
 
 from housing_core.prediction_log import predictions_schema
 from housing_serving.log.tables import (
-    REMEMBERED_LENGTH,
     REMEMBERED_TEXTS,
     JsonTexts,
     LogEntry,
     Received,
     to_tables,
 )
+from housing_serving.remembered import REMEMBERED_LENGTH
 
 COLUMNS = ("area", "ilçe")
 
