@@ -183,7 +183,9 @@ def growing_twice() -> Callable[[Crew], bytes]:
             process.start()
         for process in processes:
             process.join()
-        return str([process.exitcode for process in processes]).encode()
+            if process.exitcode:
+                raise SystemExit(f"a forest was not grown: exit code {process.exitcode}")
+        return b""
 
     return grow_twice
 
@@ -262,19 +264,20 @@ def _warning(results: Sequence[Result]) -> list[str]:
 
 
 def _limit(results: Sequence[Result]) -> list[str]:
-    seconds = {result["work"]: result["seconds"] for result in reversed(results)}
-    if "grow twice" not in seconds:
+    twice = _of(results, "grow twice")
+    if not twice:
         return []
+    one, two = _of(results, "grow")[0]["seconds"], twice[0]["seconds"]
     return [
         f"Two such forests grown at once, by processes that know nothing of each other, take "
-        f"{seconds['grow twice']:.1f} s: {2 * seconds['grow'] / seconds['grow twice']:.2f} times the "
+        f"{two:.1f} s: {2 * one / two:.2f} times the "
         "work of one in its time is what two places could reach on this machine.",
         "",
     ]
 
 
 def _table(results: Sequence[Result], work: str) -> list[str]:
-    results = [result for result in results if result["work"] == work]
+    results = _of(results, work)
     if not results:
         return ["Not measured yet."]
     first = results[0]
@@ -288,6 +291,10 @@ def _table(results: Sequence[Result], work: str) -> list[str]:
             for result in results
         ),
     ]
+
+
+def _of(results: Sequence[Result], work: str) -> list[Result]:
+    return [result for result in results if result["work"] == work]
 
 
 def _places(result: Result) -> str:

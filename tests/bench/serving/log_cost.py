@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from housing_serving.log.writer import FLUSH_SECONDS
 from tests.bench.serving import load
-from tests.bench.serving.running import Prepared, body_of, first_answer, running
-from tests.bench.serving.servers import SWITCHED_LOG, servers
-from tests.mlflow_server import free_port
+from tests.bench.serving.running import Prepared, answering
+from tests.bench.serving.servers import SWITCHED_LOG
 
 PAIRS = 30
 WINDOW_SECONDS = 2.0
@@ -45,7 +41,7 @@ class LogCost:
 def measure(prepared: Prepared) -> LogCost:
     """Ask it with 32 connections."""
     slower, dearer = [], []
-    with _target(prepared) as target:
+    with answering(prepared, SWITCHED_LOG) as (_, target, _):
         _window(target, is_on=True)
         for pair in range(PAIRS):
             # What is first changes, so that a machine that gets slower favours none.
@@ -65,16 +61,3 @@ def _window(target: load.Target, is_on: bool) -> tuple[float, float]:
         time.sleep(1.2 * FLUSH_SECONDS)
     used = load.tree_seconds(target.pid) - before
     return window.rate, used / (window.rate * WINDOW_SECONDS)
-
-
-@contextmanager
-def _target(prepared: Prepared) -> Iterator[load.Target]:
-    with tempfile.TemporaryDirectory(prefix="bench-serving-") as folder:
-        own, port = Path(folder), free_port()
-        server = servers(prepared.folder, own, port)[SWITCHED_LOG]
-        server.setup(prepared.folder, own)
-        bodies = [body_of(server, [row]) for row in prepared.rows]
-        with running(server, prepared.folder, own) as process:
-            first_answer(process, port, server, bodies[0], own)
-            script = load.write_script(own / "rotate.lua", server.path, bodies)
-            yield load.Target(port, script, process.pid)

@@ -11,16 +11,13 @@ import argparse
 import re
 import socket
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
-from pathlib import Path
 
 from tests.bench.serving import load
-from tests.bench.serving.running import Prepared, body_of, first_answer, running
-from tests.bench.serving.servers import OURS, servers
-from tests.mlflow_server import free_port
+from tests.bench.serving.running import Prepared, answering
+from tests.bench.serving.servers import OURS
 
 PARTS = 10
 MOST_GROWTH_MB = 20.0
@@ -35,22 +32,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.serving.one_connection")
     parser.add_argument("--requests", type=int, default=1_000_000)
     requests = parser.parse_args().requests
-    prepared, port = Prepared.read(), free_port()
-    with tempfile.TemporaryDirectory(prefix="bench-serving-") as folder:
-        own = Path(folder)
-        server = servers(prepared.folder, own, port)[OURS]
-        server.setup(prepared.folder, own)
-        bodies = [body_of(server, [row]) for row in prepared.rows]
-        with running(server, prepared.folder, own) as process:
-            first_answer(process, port, server, bodies[0], own)
-            with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
-                begun, memory = time.monotonic(), []
-                statuses: Counter[int] = Counter()
-                for part in range(1, PARTS + 1):
-                    statuses += _ask(connection, server.path, bodies, requests // PARTS)
-                    memory.append(load.tree_megabytes(process.pid))
-                    took = time.monotonic() - begun
-                    say(f"{part * requests // PARTS:,} requests, {took:.0f} s, {memory[-1]:.0f} MB")
+    with (
+        answering(Prepared.read(), OURS) as (server, target, bodies),
+        socket.create_connection(("127.0.0.1", target.port), timeout=60) as connection,
+    ):
+        begun, memory = time.monotonic(), []
+        statuses: Counter[int] = Counter()
+        for part in range(1, PARTS + 1):
+            statuses += _ask(connection, server.path, bodies, requests // PARTS)
+            memory.append(load.tree_megabytes(target.pid))
+            took = time.monotonic() - begun
+            say(f"{part * requests // PARTS:,} requests, {took:.0f} s, {memory[-1]:.0f} MB")
     grown = memory[-1] - memory[0]
     say(f"answers {dict(statuses)}; memory grew by {grown:.0f} MB from the first tenth on")
     return 0 if statuses == {200: requests // PARTS * PARTS} and grown <= MOST_GROWTH_MB else 1

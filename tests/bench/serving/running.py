@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import numpy as np
 from tests.bench.serving import load
 from tests.bench.serving.prepare import prepare
 from tests.bench.serving.servers import OURS, Row, Server, servers, variables
+from tests.mlflow_server import free_port
 from tests.processes import end_group
 
 START_SECONDS = 120.0
@@ -60,6 +62,20 @@ def running(server: Server, prepared: Path, own: Path) -> Iterator[subprocess.Po
         yield process
     finally:
         end_group(process, STOP_SECONDS)
+
+
+@contextmanager
+def answering(prepared: Prepared, name: str) -> Iterator[tuple[Server, load.Target, list[bytes]]]:
+    """A server that has given its first answer, and a body for each listing."""
+    with tempfile.TemporaryDirectory(prefix="bench-serving-") as folder:
+        own, port = Path(folder), free_port()
+        server = servers(prepared.folder, own, port)[name]
+        server.setup(prepared.folder, own)
+        bodies = [body_of(server, [row]) for row in prepared.rows]
+        with running(server, prepared.folder, own) as process:
+            first_answer(process, port, server, bodies[0], own)
+            script = load.write_script(own / "rotate.lua", server.path, bodies)
+            yield server, load.Target(port, script, process.pid), bodies
 
 
 def without_a_server(prepared: Prepared) -> dict[str, list[float]]:

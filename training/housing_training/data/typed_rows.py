@@ -27,6 +27,10 @@ class TextColumn:
         """(rows,) the categories themselves."""
         return np.array(self.values, dtype=object)[self.codes]
 
+    def occurring(self) -> tuple[str, ...]:
+        """The categories that a row has, in the order of `values`."""
+        return tuple(self.values[code] for code in np.unique(self.codes))
+
     def take(self, at: Codes) -> TextColumn:
         """The rows at these positions; `values` stay."""
         return TextColumn(self.codes[at], self.values)

@@ -10,6 +10,7 @@ import numpy as np
 from housing_core.api.spec import Column, Cross
 from housing_training.data.columns import Columns
 from housing_training.data.reading import list_columns
+from housing_training.data.typed_rows import Codes
 from housing_training.errors import InvalidDataError
 
 PARTNERS = 2
@@ -24,8 +25,6 @@ NESTED = 0.5
 
 DETERMINED = 0.99
 """Joining adds nothing when the inner column alone gives the outer one away."""
-
-Codes = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def check_crosses(

@@ -140,10 +140,7 @@ def fit_target_encoder(
         ),
     )
     categories = {
-        column.name: tuple(
-            rows.texts[column.name].values[code]
-            for code in np.unique(rows.texts[column.name].codes)
-        )
+        column.name: rows.texts[column.name].occurring()
         for column in columns.inputs
         if column.kind == "Categorical"
     }

@@ -87,15 +87,20 @@ def test_the_last_point_of_the_curve_is_the_models_score(trained: Trained) -> No
     assert curve[-1][1] == pytest.approx(trained.evaluated.scores.macro_f1)
 
 
-def test_every_figure_is_there_and_every_plot_well_formed(trained: Trained) -> None:
-    files = evaluation_files(
+def files_of(trained: Trained, important: str) -> dict[str, str]:
+    """Of a model with one column whose importance was measured."""
+    return evaluation_files(
         trained.prepared,
         trained.evaluated,
         trained.model,
         summary=summary_of(trained, []),
-        importance=[("Brüt <Alan> & 'x'", 0.2, 0.01)],
+        importance=[(important, 0.2, 0.01)],
         seed=1,
     )
+
+
+def test_every_figure_is_there_and_every_plot_well_formed(trained: Trained) -> None:
+    files = files_of(trained, "Brüt <Alan> & 'x'")
     plots = {name for name in files if name.endswith(".svg")}
     assert plots == {
         *("confusion_matrix.svg", "precision_recall.svg", "calibration.svg"),
@@ -181,14 +186,7 @@ def test_a_card_that_is_long_for_another_reason_is_shortened_too(trained: Traine
 
 
 def test_columns_that_time_did_not_reach_are_named(trained: Trained) -> None:
-    files = evaluation_files(
-        trained.prepared,
-        trained.evaluated,
-        trained.model,
-        summary=summary_of(trained, []),
-        importance=[("Brüt Alan", 0.2, 0.01)],
-        seed=1,
-    )
+    files = files_of(trained, "Brüt Alan")
     found = json.loads(files["permutation_importance.json"])
     names = [column.name for column in trained.prepared.schema.columns]
     assert sorted(entry["column"] for entry in found) == sorted(names)
