@@ -14,7 +14,7 @@ from pathlib import Path
 from optuna.trial import FrozenTrial
 
 from housing_core.tasks import Crewing, WorkerTask
-from housing_operator.certificates import shared_certificate
+from housing_operator.reconciliation.certificates import shared_certificate
 from housing_training.selection.search import Kept
 from tests.mlflow_server import free_port
 

@@ -19,23 +19,26 @@ from housing_core import __version__, logs
 from housing_core.api import GROUP, KIND, PLURAL
 from housing_core.listening import every_address
 from housing_core.registry import Registry
-from housing_operator.health import answering_probes
-from housing_operator.kube import (
+from housing_operator.clients.kube import (
     RESOURCES,
     Kube,
     KubeError,
     KubeUnavailableError,
     NotFoundError,
 )
-from housing_operator.login import login
-from housing_operator.model_metrics import ModelMetrics
-from housing_operator.observer import CHILD_KINDS, Observer
-from housing_operator.reconciler import Key, Reconciler
-from housing_operator.registry_view import RegistryView
+from housing_operator.clients.login import login
+from housing_operator.clients.registry import RegistryClient
+from housing_operator.metrics.models import ModelMetrics
+from housing_operator.observation import Key
+from housing_operator.observing.observer import Observer
+from housing_operator.observing.registry_view import RegistryView
+from housing_operator.reconciliation.health import answering_probes
+from housing_operator.reconciliation.reconciler import Reconciler
+from housing_operator.reconciliation.worker import WORKERS, sample, work
+from housing_operator.reconciliation.workqueue import WorkQueue
+from housing_operator.resources.children import CHILD_KINDS
 from housing_operator.resources.labels import INSTANCE, MANAGED
 from housing_operator.settings import Settings, SettingsError
-from housing_operator.worker import WORKERS, sample, work
-from housing_operator.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +109,7 @@ async def operate(settings: Settings, health_port: int) -> None:
 
     """
     kube = Kube.connect()
-    registry = RegistryView(Registry(settings.tracking_uri))
+    registry = RegistryClient(Registry(settings.tracking_uri))
     queue: WorkQueue[Key] = WorkQueue(time.monotonic)
     models = ModelMetrics()
     prometheus_client.REGISTRY.register(models)
@@ -114,7 +117,7 @@ async def operate(settings: Settings, health_port: int) -> None:
         await check_installed(kube, settings.watched_namespaces)
         connector = aiohttp.TCPConnector(force_close=True)
         async with aiohttp.ClientSession(connector=connector) as http:
-            observer = Observer(kube, registry, http)
+            observer = Observer(kube, RegistryView(registry), http)
             reconciler = Reconciler(kube, observer, registry, settings, lambda: datetime.now(UTC))
 
             async def reconcile(key: Key) -> float | None:

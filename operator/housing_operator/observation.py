@@ -11,6 +11,9 @@ from housing_core.bundle import Summary
 from housing_core.registry_types import RegisteredVersion
 from housing_core.tasks import ServingHealth, TrainingOutcome
 
+Key = tuple[str, str]
+"""Namespace and name of a HousingModel."""
+
 
 @dataclass(frozen=True, slots=True)
 class Model:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from prometheus_client.metrics import MetricWrapperBase
 
-from housing_operator import metrics
-from housing_operator.model_gauges import GAUGES
-from housing_operator.model_metrics import COUNTERS
+from housing_operator.metrics import reconciliation
+from housing_operator.metrics.gauges import GAUGES
+from housing_operator.metrics.models import COUNTERS
 from tests.cluster_client import ROOT
 
 REFERENCE = ROOT / "docs" / "reference" / "metrics.md"
@@ -25,7 +25,7 @@ def exposed() -> Iterator[str]:
         yield row(name, "gauge", labels, text)
     for name, (text, labels) in COUNTERS.items():
         yield row(f"{name}_total", "counter", labels, text)
-    for metric in vars(metrics).values():
+    for metric in vars(reconciliation).values():
         if isinstance(metric, MetricWrapperBase):
             (family,) = metric.describe()
             name = f"{family.name}_total" if family.type == "counter" else family.name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from housing_operator.actions import Plan
+from housing_operator.plan import Plan
 from housing_operator.resources.blueprint import Blueprint
 from housing_operator.resources.labels import labels
 from housing_operator.resources.monitoring import cron_job, rights
@@ -13,6 +13,13 @@ from housing_operator.resources.network import network_policies
 from housing_operator.resources.ownership import owned
 from housing_operator.resources.serving import serving_claim, track_objects
 from housing_operator.resources.training_workers import training_service
+
+CHILD_KINDS = (
+    *("ServiceAccount", "Role", "RoleBinding", "NetworkPolicy", "PersistentVolumeClaim"),
+    *("ConfigMap", "Service", "Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget"),
+    "CronJob",
+)
+"""What `children` makes, and so what is looked for to repair and to delete."""
 
 
 def children(blueprint: Blueprint, plan: Plan) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 from housing_core.api import ServingTrack
 from housing_core.api.pods import SecretKeyReference
 from housing_core.tasks import ServingPolicy, ServingTask
-from housing_operator.actions import ServingPlan
+from housing_operator.plan import ServingPlan
 from housing_operator.resources.autoscaling import autoscaler, replicas_to_apply
 from housing_operator.resources.blueprint import Blueprint
 from housing_operator.resources.labels import VERSION, labels, selector

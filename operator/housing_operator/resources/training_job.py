@@ -6,7 +6,7 @@ from typing import Any
 
 from housing_core.api.base import parse_duration
 from housing_core.tasks import IMAGE_VARIABLE, INVALID_DATA_EXIT_CODE, Crewing
-from housing_operator.actions import StartTraining
+from housing_operator.plan import StartTraining
 from housing_operator.resources.blueprint import Blueprint
 from housing_operator.resources.labels import HAS_WORKERS, labels
 from housing_operator.resources.means import MEANS, means

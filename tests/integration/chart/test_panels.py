@@ -13,14 +13,14 @@ import prometheus_client
 import pytest
 from prometheus_client import CollectorRegistry, start_http_server
 
-from housing_operator import metrics as operator_metrics
-from housing_operator.model_metrics import ModelMetrics
+from housing_operator.metrics import reconciliation as operator_metrics
+from housing_operator.metrics.models import ModelMetrics
 from housing_serving.metrics import Metrics
 from tests.cluster_client import wait_until
 from tests.dashboards import PanelQuery, label_queries, panel_queries, row_links
 from tests.mlflow_server import free_port
 from tests.prometheus_server import PrometheusServer, running_prometheus
-from tests.unit.operator.test_model_metrics import BODY
+from tests.unit.operator.metrics.test_models import BODY
 
 SECONDS = 25
 FIRED = {

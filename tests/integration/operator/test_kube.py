@@ -6,8 +6,8 @@ import uuid
 import pytest
 from kubernetes import client
 
-from housing_operator import kube as kube_module
-from housing_operator.kube import (
+from housing_operator.clients import kube as kube_module
+from housing_operator.clients.kube import (
     AlreadyExistsError,
     ConflictError,
     Kube,

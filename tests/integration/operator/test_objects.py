@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from housing_operator.certificates import shared_certificate
-from housing_operator.kube import Kube
+from housing_operator.clients.kube import Kube
+from housing_operator.reconciliation.certificates import shared_certificate
 from housing_operator.resources.changes import changes
 from housing_operator.resources.children import children
 from housing_operator.resources.training_job import training_job

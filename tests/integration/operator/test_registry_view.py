@@ -7,8 +7,9 @@ import uuid
 import pytest
 
 from housing_core.registry import Registry, RegistryUnavailableError
-from housing_operator.actions import AcceptVersion, MoveAlias, RejectVersion
-from housing_operator.registry_view import PAUSE_SECONDS, RegistryView
+from housing_operator.clients.registry import PAUSE_SECONDS, RegistryClient
+from housing_operator.observing.registry_view import RegistryView
+from housing_operator.plan import AcceptVersion, MoveAlias, RejectVersion
 from tests.bundles import register_bundle, tiny_bundle
 from tests.mlflow_server import free_port
 
@@ -37,10 +38,15 @@ def clock():
 
 
 @pytest.fixture
-def view(registry, clock):
-    found = RegistryView(registry, clock)
+def client(registry, clock):
+    found = RegistryClient(registry, clock)
     yield found
     found.close()
+
+
+@pytest.fixture
+def view(client):
+    return RegistryView(client)
 
 
 def observe(view, model, *numbers, key=None):
@@ -77,13 +83,13 @@ def test_a_version_that_is_no_bundle_is_said(view, registry, registered, tmp_pat
     assert "summary.json" in state.facts["1"].message
 
 
-def test_aliases_and_rejections_are_written(view, registry, registered, tmp_path):
+def test_aliases_and_rejections_are_written(client, registry, registered, tmp_path):
     folder = tiny_bundle(tmp_path / "bundle", model_name=registered)
     register_bundle(registry, registered, folder)
 
     async def act(*actions):
         for action in actions:
-            await view.act(registered, action)
+            await client.act(registered, action)
 
     asyncio.run(act(MoveAlias("staging", "1"), RejectVersion("1", "macro F1 too low")))
     assert registry.aliases(registered) == {"staging": "1"}
@@ -94,7 +100,8 @@ def test_aliases_and_rejections_are_written(view, registry, registered, tmp_path
 
 
 def test_an_mlflow_that_is_away_is_a_value_and_is_not_asked_by_every_model(clock, registered):
-    view = RegistryView(Registry(f"http://127.0.0.1:{free_port()}"), clock)
+    client = RegistryClient(Registry(f"http://127.0.0.1:{free_port()}"), clock)
+    view = RegistryView(client)
     begun = time.monotonic()
     state, first = observe(view, registered)
     assert state is None
@@ -105,8 +112,8 @@ def test_an_mlflow_that_is_away_is_a_value_and_is_not_asked_by_every_model(clock
         assert error == first
     assert time.monotonic() - begun < 5
     with pytest.raises(RegistryUnavailableError):
-        asyncio.run(view.act(registered, MoveAlias("staging", "1")))
-    view.close()
+        asyncio.run(client.act(registered, MoveAlias("staging", "1")))
+    client.close()
 
 
 def test_an_mlflow_that_comes_back_is_asked_again(clock, view, mlflow_server, registered):

@@ -6,8 +6,8 @@ from typing import Any
 
 from housing_core.api import HousingModelSpec, HousingModelStatus
 from housing_core.tasks import TrainingTask
-from housing_operator.actions import Plan, ServingPlan, StartTraining
 from housing_operator.observation import Model
+from housing_operator.plan import Plan, ServingPlan, StartTraining
 from housing_operator.resources.blueprint import Blueprint
 from housing_operator.resources.names import training_job_name
 from housing_operator.settings import Settings

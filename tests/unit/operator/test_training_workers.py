@@ -7,16 +7,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from housing_core.tasks import TrainingTask, WorkerTask
-from housing_operator.actions import DeleteJob, StartTraining
-from housing_operator.certificates import shared_certificate
 from housing_operator.observation import JobState
+from housing_operator.observing.workloads import job_state
+from housing_operator.plan import DeleteJob, StartTraining
+from housing_operator.reconciliation.certificates import shared_certificate
 from housing_operator.resources.children import children
 from housing_operator.resources.labels import HAS_WORKERS
 from housing_operator.resources.names import worker_job_name
 from housing_operator.resources.ownership import is_owned_by
 from housing_operator.resources.training_job import training_job
 from housing_operator.resources.training_workers import certificate_secret, worker_job
-from housing_operator.views import job_state
 from tests.unit.operator.blueprints import (
     LONGEST_NAME,
     blueprint,

@@ -17,14 +17,7 @@ from housing_core.api.status import (
 from housing_core.bundle import Comparison, Interval, ScoreIntervals, Scores, Summary
 from housing_core.registry_types import RegisteredVersion
 from housing_core.tasks import ServingHealth, TrainingOutcome
-from housing_operator.actions import (
-    AcceptVersion,
-    DeleteJob,
-    MoveAlias,
-    Plan,
-    RejectVersion,
-    StartTraining,
-)
+from housing_operator.decisions.planner import plan
 from housing_operator.observation import (
     JobState,
     Model,
@@ -34,7 +27,14 @@ from housing_operator.observation import (
     TrackState,
     VersionFacts,
 )
-from housing_operator.planner import plan
+from housing_operator.plan import (
+    AcceptVersion,
+    DeleteJob,
+    MoveAlias,
+    Plan,
+    RejectVersion,
+    StartTraining,
+)
 from housing_operator.resources.means import means
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
