@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from housing_serving.workers import Supervisor, end_at_once_when_told, listen
+
+if __name__ == "__main__":
+    # Before the imports below, which take a second: SIGTERM passes the first process of a container
+    # by as long as there is no handler.
+    end_at_once_when_told()
+
 import argparse
 import gc
 import os
@@ -27,7 +34,6 @@ from housing_serving.metrics import share_between_workers
 from housing_serving.server import Sharing, serve
 from housing_serving.service import Service
 from housing_serving.versions.loader import load_copy
-from housing_serving.workers import Supervisor, listen
 
 # The loader tries again by itself, so that one attempt should end soon.
 MLFLOW_SETTINGS = {

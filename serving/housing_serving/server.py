@@ -6,13 +6,14 @@ import asyncio
 import gc
 import signal
 import socket
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
+import uvicorn.server
 from starlette.types import ASGIApp
 
 from housing_serving.app import create_app
@@ -64,8 +65,25 @@ class DrainingServer(uvicorn.Server):
         self._sharing = sharing
         self._acceptor: Acceptor | None = None
 
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until SIGTERM or SIGINT; not at all when one comes before it has begun to.
+
+        The handlers only note the signal, and stand from before the event loop to the end of the
+        process. uvicorn sets them later, and whatever a handler raises while its loop begins is lost.
+        """
+        for number in uvicorn.server.HANDLED_SIGNALS:
+            signal.signal(number, self.handle_exit)
+        super().run(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the handlers of `run`."""
+        yield
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen as uvicorn does, or share what comes in with siblings."""
+        if self.should_exit:
+            return  # with nothing begun, uvicorn has nothing to end
         if self._sharing is None or sockets is None:
             await super().startup(sockets)
             return
@@ -109,9 +127,6 @@ def serve(service: Service, shared: socket.socket, sharing: Sharing | None = Non
         sharing: with whom the connections are shared; None for nobody.
 
     """
-    # uvicorn raises the signal again when it has ended; that is no failure.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))
     app: ASGIApp = create_app(service)
     config = uvicorn.Config(
         app,

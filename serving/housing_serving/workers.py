@@ -42,9 +42,20 @@ BEGIN_SECONDS = 300.0
 TELL_SECONDS = 1.0
 """Which a worker that hangs has to write where its threads are, before it is killed."""
 
-_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+_ENDING = {signal.SIGTERM, signal.SIGINT}
+_SIGNALS = {*_ENDING, signal.SIGCHLD}
 
 logger = logging.getLogger(__name__)
+
+
+def end_at_once_when_told() -> None:
+    """End with 0 on SIGTERM and SIGINT, until `serve` sets handlers of its own.
+
+    Not by an exception, which whatever runs may catch or lose. What a download leaves in the cache
+    is removed later, by `ModelCache.prune`.
+    """
+    for number in _ENDING:
+        signal.signal(number, lambda *_: os._exit(0))
 
 
 def restart_delay(failures: int) -> float:
@@ -104,7 +115,7 @@ class Supervisor:
             workers: how many.
             work: what a worker does until SIGTERM, in a process of its own; it is given its slot,
                 whether it replaces another, and what it has to call every `BEAT_SECONDS` once it
-                has begun to.
+                has begun to. Until it sets a handler of its own, SIGTERM ends it at once with 0.
             share: loads what the workers can share, here; False while that is not there.
             ended: told of each slot whose worker has ended.
 
@@ -152,6 +163,9 @@ class Supervisor:
             return
         code = os.EX_SOFTWARE
         try:
+            # Blocked since before the fork, so that none comes before its handler; only until here,
+            # so that the worker's threads and what they start inherit nothing of that.
+            end_at_once_when_told()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             faulthandler.register(signal.SIGUSR1, file=2)
             self._work(number, replaces, lambda: self._beat(number))

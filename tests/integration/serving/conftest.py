@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from housing_core.tasks import ServingTask
 from tests.integration.serving.serving_process import ServingProcess, serving_task
 from tests.mlflow_server import MlflowServer
 
-StartServing = Callable[[ServingTask], ServingProcess]
+StartServing = Callable[..., ServingProcess]
 MakeTask = Callable[..., ServingTask]
 
 _numbers = itertools.count(1)
@@ -40,8 +41,10 @@ def start(mlflow_server: MlflowServer, tmp_path: Path) -> Iterator[StartServing]
     """Start serving processes; the ones that still run are ended with the test."""
     started: list[ServingProcess] = []
 
-    def start_one(task: ServingTask) -> ServingProcess:
-        started.append(ServingProcess(task, mlflow_server.url, tmp_path))
+    def start_one(
+        task: ServingTask, tracking_uri: str = mlflow_server.url, **options: Any
+    ) -> ServingProcess:
+        started.append(ServingProcess(task, tracking_uri, tmp_path, **options))
         return started[-1]
 
     yield start_one

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -49,9 +50,14 @@ def serving_task(folder: Path, name: str, version: str, **changes: Any) -> Servi
 
 
 class ServingProcess:
-    """One serving process; what it writes goes to `<folder>/serving.log`."""
+    """One serving process; what it writes goes to `<folder>/serving.log`.
 
-    def __init__(self, task: ServingTask, tracking_uri: str, folder: Path) -> None:
+    It listens already, unless one asks for it as soon as it can be told to end.
+    """
+
+    def __init__(
+        self, task: ServingTask, tracking_uri: str, folder: Path, *, listens: bool = True
+    ) -> None:
         self.task = task
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -69,7 +75,7 @@ class ServingProcess:
                 stderr=subprocess.STDOUT,
             )
         self.client = httpx.Client(base_url=self.url, timeout=30)
-        self.wait_until(self._listens, START_SECONDS)
+        self.wait_until(self._listens if listens else self._handles_sigterm, START_SECONDS)
 
     def health(self) -> ServingHealth:
         """What `/health` says, as the operator reads it."""
@@ -129,6 +135,11 @@ class ServingProcess:
             raise
         finally:
             self.client.close()
+
+    def _handles_sigterm(self) -> bool:
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        (handled,) = re.findall(r"^SigCgt:\s*(\w+)$", status, re.MULTILINE)
+        return bool(int(handled, 16) >> (signal.SIGTERM - 1) & 1)
 
     def _listens(self) -> bool:
         try:

@@ -11,7 +11,9 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow.parquet as pq
+import pytest
 
 from housing_core.registry import Registry
 from housing_serving.server import DRAIN_SECONDS
@@ -148,6 +150,41 @@ def _post(port: int, body: bytes) -> None:
         connection.request("POST", "/predict", body, HEADERS)
         connection.getresponse().read()
     connection.close()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_at_any_moment_of_its_beginning_a_process_ends_well_when_told(
+    registry: Registry, make_task: MakeTask, start: StartServing, workers: int
+) -> None:
+    task = make_task("1", workers=workers)
+    register_tiny_bundle(registry, task.model_name)
+    told = []
+    for number in range(8):
+        begun = start(task, listens=False)
+        time.sleep(number / 2)
+        begun.terminate()
+        told.append(begun)
+    for each in told:
+        assert each.process.wait(STOP_SECONDS) == 0, each.log_file.read_text()[-4000:]
+
+
+def test_a_worker_that_waits_for_its_model_ends_at_once_when_told(
+    make_task: MakeTask, start: StartServing
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # as an MLflow that never answers
+        silent.settimeout(30)
+        serving = start(make_task("1", workers=2), f"http://127.0.0.1:{silent.getsockname()[1]}")
+        first, _ = silent.accept()
+        (worker,) = psutil.Process(serving.process.pid).children()
+        worker.kill()
+        second, _ = (
+            silent.accept()
+        )  # of its replacement, which serves nothing before it has a model
+        told = time.monotonic()
+        assert serving.stop() == 0
+        assert time.monotonic() - told < DRAIN_SECONDS
+        first.close()
+        second.close()
 
 
 def test_a_place_for_the_log_that_is_away_costs_no_prediction(

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
 from housing_serving import workers
-from housing_serving.workers import LONGEST_RESTART_DELAY_SECONDS, Supervisor, restart_delay
+from housing_serving.workers import (
+    LONGEST_RESTART_DELAY_SECONDS,
+    STOP_SECONDS,
+    Supervisor,
+    restart_delay,
+)
 
 FORK = get_context("fork")
 
@@ -41,8 +48,6 @@ class Run:
 
     def _noting(self, work: Work) -> Work:
         def noting(slot: int, replaces: bool, beat: Beat) -> None:
-            # Before it is seen to have begun, so that whoever sees it may tell it to end.
-            signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
             (self.folder / f"{slot}-{os.getpid()}-{replaces}").touch()
             work(slot, replaces, beat)
 
@@ -113,6 +118,43 @@ def test_a_worker_that_ends_badly_on_sigterm_shows_in_the_exit_code(tmp_path: Pa
     assert run.stop() == os.EX_SOFTWARE
 
 
+def test_a_worker_that_is_told_to_end_right_after_the_fork_ends_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tests, really_fork = os.getpid(), os.fork
+
+    def fork_until_told() -> int:
+        pid = really_fork()
+        if not pid and os.getppid() != tests:  # a worker
+            (tmp_path / f"0-{os.getpid()}-False").touch()
+            while signal.SIGTERM not in signal.sigpending():
+                time.sleep(0.01)
+        return pid
+
+    monkeypatch.setattr(os, "fork", fork_until_told)
+    run = Run(tmp_path, _until_told)
+    run.wait(2)
+    assert run.stop() == 0
+
+
+def _fetching(_slot: int, _replaces: bool, _beat: Beat) -> None:
+    """Fetch a model from a server that never answers, and try again whatever happens."""
+    ours, _theirs = socket.socketpair()
+    while True:
+        with suppress(BaseException):
+            ours.recv(1)
+
+
+def test_a_worker_that_is_told_to_end_while_it_fetches_a_model_ends_well_at_once(
+    tmp_path: Path,
+) -> None:
+    run = Run(tmp_path, _fetching)
+    run.wait(2)
+    told = time.monotonic()
+    assert run.stop() == 0
+    assert time.monotonic() - told < STOP_SECONDS / 3
+
+
 def _turns_no_more() -> None:
     while True:
         pass
@@ -160,7 +202,6 @@ def test_a_worker_that_beats_late_or_has_not_begun_to_stays(
     def work(slot: int, replaces: bool, beat: Beat) -> None:
         if slot == 0:
             _until_told(slot, replaces, beat)  # as one that still loads its model
-        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
         while True:
             beat()
             time.sleep(1.0)
