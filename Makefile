@@ -119,6 +119,10 @@ bench-claims: setup ## The seed's claims, each with and without; writes docs/res
 bench-serving: setup wrk ## Compare serving with its peers; writes docs/results/serving.md, in about 40 minutes.
 	@$(BIN)/python -m tests.bench.serving --output docs/results/serving.md
 
+.PHONY: bench-serving-log
+bench-serving-log: setup wrk ## What the prediction log costs; writes its part of docs/results/serving.md, in two minutes.
+	@$(BIN)/python -m tests.bench.serving.log_cost
+
 .PHONY: bench-serving-quick
 bench-serving-quick: setup wrk ## The same with ours, the empty route and one peer, in minutes; prints the table.
 	@$(BIN)/python -m tests.bench.serving --quick --passes 1 --seconds 4

@@ -13,7 +13,7 @@ from housing_serving.http.problems import Problem, bad_listings, no_model
 from housing_serving.inference.encoding import BadListingsError, Listing
 from housing_serving.inference.graphs import Predictions
 from housing_serving.inference.model import Model
-from housing_serving.log.tables import JsonTexts, LogEntry, Received
+from housing_serving.log.tables import LogEntry, Received, json_texts
 from housing_serving.metrics import Metrics
 from housing_serving.versions.readiness import Serving
 
@@ -56,7 +56,6 @@ class Predictor:
         self._serving = serving
         self._metrics = metrics
         self._log = log
-        self._texts = JsonTexts()
         self._common: tuple[tuple[str, str] | None, dict[str, Any]] = None, {}
 
     def question(self, body: bytes, received: Received) -> Question:
@@ -115,12 +114,12 @@ class Predictor:
         """
         rows = [row for question in questions for row in question.rows]
         counts = [len(question.rows) for question in questions]
-        predictions = model.predict(rows)
+        texts, predictions = _classify(model, rows)
         self._settle(
             model,
             requests=[question.received for question in questions],
             counts=counts,
-            rows=rows,
+            texts=texts,
             predictions=predictions,
         )
         common = self._common_part(serving, model)
@@ -169,14 +168,14 @@ class Predictor:
 
         """
         try:
-            predictions = model.predict(rows)
+            texts, predictions = _classify(model, rows)
         except BadListingsError as error:
             raise bad_listings(error.fields) from error
         self._settle(
             model,
             requests=[received],
             counts=[len(rows)],
-            rows=rows,
+            texts=texts,
             predictions=predictions,
             positions=positions,
         )
@@ -202,7 +201,7 @@ class Predictor:
         *,
         requests: Sequence[Received],
         counts: Sequence[int],
-        rows: Sequence[Listing],
+        texts: bytes,
         predictions: Predictions,
         positions: Sequence[int] | None = None,
     ) -> None:
@@ -217,13 +216,26 @@ class Predictor:
                 version=model.version,
                 track=self._task.track,
                 columns=model.encoder.columns,
-                texts=self._texts.of(rows, model.encoder.columns),
+                texts=texts,
                 classes=model.schema.classes,
                 labels=predictions.labels,
                 probabilities=predictions.probabilities,
                 positions=positions,
             )
         )
+
+
+def _classify(model: Model, rows: Sequence[Listing]) -> tuple[bytes, Predictions]:
+    """What the log keeps of some listings, and what they are.
+
+    Raises:
+        BadListingsError: when a value cannot be taken.
+
+    """
+    values = model.encoder.read(rows)
+    columns = model.encoder.clean(values)
+    texts = json_texts(values)  # before the model, which drives them from the processor's cache
+    return texts, model.predict(columns)
 
 
 def _bad_questions(model: Model, questions: Sequence[Question]) -> dict[int, Problem]:

@@ -16,9 +16,10 @@ from housing_core.cleaning import (
     clean_number,
     clean_text,
 )
-from housing_serving.remembered import Remembered
+from housing_serving.inference.remembered import Remembered
 
 Listing = Mapping[str, Any]
+Values = list[list[Any]]
 Columns = dict[str, list[Any]]
 Inputs = dict[str, NDArray[Any]]
 
@@ -66,17 +67,16 @@ class _Column:
         self._missing_words = missing_words
         self._seen: Remembered[float | str] = Remembered()
 
-    def clean(self, rows: Sequence[Listing]) -> list[float | str]:
-        """The typed value of each row.
+    def clean(self, values: Sequence[Any]) -> list[float | str]:
+        """The typed value of each.
 
         Raises:
-            BadValueError: for the first value that the column cannot take.
+            BadValueError: for the first that the column cannot take.
 
         """
-        name, seen = self.name, self._seen
+        seen = self._seen
         cleaned = []
-        for row in rows:
-            value = row.get(name)
+        for value in values:
             # 1, 1.0 and true are one key of a dictionary, and not one category.
             known = seen.get(value) if value is None or value.__class__ is str else None
             cleaned.append(self._learn(value) if known is None else known)
@@ -122,18 +122,18 @@ class Encoder:
         self._known = frozenset(self.columns)
 
     def encode(self, rows: Sequence[Listing]) -> Inputs:
-        """Inputs of the graph; see `clean` and `to_inputs`."""
-        return self.to_inputs(self.clean(rows))
+        """Inputs of the graph; see `read`, `clean` and `to_inputs`."""
+        return self.to_inputs(self.clean(self.read(rows)))
 
-    def clean(self, rows: Sequence[Listing]) -> Columns:
-        """The typed value of each row, by input of the graph: numbers with NaN, or texts with "".
+    def read(self, rows: Sequence[Listing]) -> Values:
+        """The raw value of each row, column by column; None where it is absent or null.
 
         Args:
-            rows: listings as they came; a column that is absent or null is missing.
+            rows: listings as they came.
 
         Raises:
-            BadListingsError: when a value cannot be taken, or all fields of a listing are unknown.
-                A listing without fields is one of which nothing is known.
+            BadListingsError: when all fields of a listing are unknown. A listing without fields is
+                one of which nothing is known.
 
         """
         strangers = [i for i, row in enumerate(rows) if row and self._known.isdisjoint(row)]
@@ -142,10 +142,23 @@ class Encoder:
             raise BadListingsError(
                 [BadField(i, None, list(rows[i])[:5], expected) for i in strangers]
             )
+        return [[row.get(name) for row in rows] for name in self.columns]
+
+    def clean(self, values: Values) -> Columns:
+        """The typed values, by input of the graph: numbers with NaN, or texts with "".
+
+        Args:
+            values: what `read` gave; one that is None is missing.
+
+        Raises:
+            BadListingsError: when a value cannot be taken.
+
+        """
+        read = zip(self._columns, values, strict=True)
         try:
-            return {column.input_name: column.clean(rows) for column in self._columns}
+            return {column.input_name: column.clean(own) for column, own in read}
         except BadValueError:
-            raise BadListingsError(self._bad_fields(rows)) from None
+            raise BadListingsError(self._bad_fields(values)) from None
 
     def to_inputs(self, columns: Columns) -> Inputs:
         """Inputs of the graph, each of shape (rows, 1): float32, or objects of str."""
@@ -164,13 +177,13 @@ class Encoder:
             return []
         return sorted({name for row in rows for name in row.keys() - self._known})
 
-    def _bad_fields(self, rows: Sequence[Listing]) -> list[BadField]:
+    def _bad_fields(self, values: Values) -> list[BadField]:
         """The slow way, taken only when something is wrong: value by value."""
         found: list[BadField] = []
-        for column in self._columns:
-            for i, row in enumerate(rows):
+        for column, own in zip(self._columns, values, strict=True):
+            for i, value in enumerate(own):
                 try:
-                    column.clean([row])
+                    column.clean([value])
                 except BadValueError as error:
                     found.append(BadField(i, column.name, error.value, error.expected))
         return found

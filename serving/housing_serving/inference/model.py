@@ -23,7 +23,7 @@ from housing_core.bundle import (
     read_schema,
     read_summary,
 )
-from housing_serving.inference.encoding import BadListingsError, Encoder, Inputs, Listing
+from housing_serving.inference.encoding import BadListingsError, Columns, Encoder, Inputs, Listing
 from housing_serving.inference.graphs import (
     Graph,
     Predictions,
@@ -64,14 +64,9 @@ class Model:
         """How many golden rows were checked."""
         return len(self.golden)
 
-    def predict(self, rows: Sequence[Listing]) -> Predictions:
-        """Classify listings; safe to call from several threads.
-
-        Raises:
-            BadListingsError: when a value cannot be taken.
-
-        """
-        return _run(self.graph, self.encoder, rows)
+    def predict(self, columns: Columns) -> Predictions:
+        """Classify rows that the encoder has cleaned; safe to call from several threads."""
+        return _predict(self.graph, self.encoder, columns)
 
     def classify(self, inputs: Inputs) -> Predictions:
         """Classify rows that the encoder has encoded; safe to call from several threads."""
@@ -159,6 +154,9 @@ def _compare(
 
 
 def _run(graph: Graph, encoder: Encoder, rows: Sequence[Listing]) -> Predictions:
-    columns = encoder.clean(rows)
-    few = graph.run_few(columns) if len(rows) <= FEW_ROWS else None
+    return _predict(graph, encoder, encoder.clean(encoder.read(rows)))
+
+
+def _predict(graph: Graph, encoder: Encoder, columns: Columns) -> Predictions:
+    few = graph.run_few(columns) if len(next(iter(columns.values()))) <= FEW_ROWS else None
     return few or run_in_batches(graph, encoder.to_inputs(columns))

@@ -26,10 +26,8 @@ FLUSH_SECONDS = 2.0
 """What a killed process loses at most, while the log can be written."""
 
 FLUSH_ROWS = 5_000
-
-CHUNK_ROWS = 1_000
-"""That are made into a table as soon as they wait, and about as many at once: a call of Arrow on many
-rows, or freeing them, holds up the event loop, and calls on few rows cost more for each."""
+"""That are written as soon as they wait, and about as many in one file: one call on more rows would
+hold up the event loop longer, and calls on fewer cost more for each."""
 
 NICENESS = 10
 
@@ -105,7 +103,6 @@ class PredictionLog:
         self._queued_bytes = 0
         self._overflow_rows = 0
         self._deadline = 0.0
-        self._waiting_tables: dict[tuple[str, pa.Schema], list[pa.Table]] = {}
         self._files: list[_File] = []
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -140,7 +137,7 @@ class PredictionLog:
             self._metrics.log_backlog_rows.set(self._backlog_rows)
         if full:
             self._metrics.log_dropped_rows.labels("backlog_full").inc(entry.row_count)
-        elif self._queued_rows >= CHUNK_ROWS:
+        elif self._queued_rows >= FLUSH_ROWS:
             self._wake.set()
         return not full
 
@@ -168,9 +165,8 @@ class PredictionLog:
         while not self._closing.is_set():
             self._wake.wait(max(0.0, due - time.monotonic()))
             self._wake.clear()
-            rows = self._tabulate()
-            # Many rows are written at once, unless the place could not be written to before.
-            if time.monotonic() < due and (rows < FLUSH_ROWS or pause > FLUSH_SECONDS):
+            if time.monotonic() < due and pause > FLUSH_SECONDS:
+                self._encode_waiting()  # files take less memory, and the place is not tried yet
                 continue
             written = self._try_to_write()
             pause = FLUSH_SECONDS if written else min(2 * pause, LONGEST_RETRY_SECONDS)
@@ -201,7 +197,7 @@ class PredictionLog:
 
         """
         # What comes in meanwhile waits for the next time, or busy hours would be files of a few rows.
-        self._files += self._take()
+        self._encode_waiting()
         while self._files:
             file = self._files[0]
             write_file(self._location.child(file.path), file.content)
@@ -209,18 +205,8 @@ class PredictionLog:
             self._metrics.log_rows.inc(file.rows)
             self._settle(file.rows)
 
-    def _take(self) -> list[_File]:
-        """Turn what waits into files."""
-        self._tabulate()
-        tables, self._waiting_tables = self._waiting_tables, {}
-        return [
-            file
-            for (folder, _), parts in tables.items()
-            if (file := self._file(folder, pa.concat_tables(parts)))
-        ]
-
-    def _tabulate(self) -> int:
-        """Turn requests that wait into tables; returns the rows of all that are not files yet."""
+    def _encode_waiting(self) -> None:
+        """Turn requests that wait into files."""
         with self._lock:
             entries, self._queue = self._queue, deque()
             self._queued_rows = self._queued_bytes = 0
@@ -230,17 +216,15 @@ class PredictionLog:
         while entries:
             chunk: list[Entry] = []
             rows = 0
-            while entries and rows < 2 * CHUNK_ROWS:
+            while entries and rows < 2 * FLUSH_ROWS:
                 chunk.append(entries.popleft())
                 rows += chunk[-1].row_count
-            for folder, table in self._encode(chunk):
-                self._waiting_tables.setdefault((folder, table.schema), []).append(table)
-        return sum(table.num_rows for parts in self._waiting_tables.values() for table in parts)
+            self._files += self._encode(chunk)
 
-    def _encode(self, entries: Sequence[Entry]) -> list[tuple[str, pa.Table]]:
-        """Tables of entries; one that Arrow cannot hold is counted as lost, and no other with it."""
+    def _encode(self, entries: Sequence[Entry]) -> list[_File]:
+        """Files of entries; one that Parquet cannot hold is counted as lost, and no other with it."""
         try:
-            return self._tables(self._model_name, entries)
+            return [self._file(*table) for table in self._tables(self._model_name, entries)]
         except Exception:  # noqa: BLE001 - the thread must not end while the process answers
             if len(entries) > 1:
                 half = len(entries) // 2
@@ -248,14 +232,9 @@ class PredictionLog:
             self._lose(sum(entry.row_count for entry in entries))
             return []
 
-    def _file(self, folder: str, table: pa.Table) -> _File | None:
-        """The table as a file; None when Parquet cannot hold it, and its rows are lost."""
+    def _file(self, folder: str, table: pa.Table) -> _File:
         content = io.BytesIO()
-        try:
-            pq.write_table(table, content, **prediction_log.parquet_options(table.schema))
-        except pa.ArrowException:
-            self._lose(table.num_rows)
-            return None
+        pq.write_table(table, content, **prediction_log.parquet_options(table.schema))
         self._sequence += 1
         path = f"{folder}/{self._writer}-{self._sequence:06d}.parquet"
         return _File(path, content.getvalue(), table.num_rows)

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from tests.bench.serving import load, log_cost, report
+from tests.bench.serving import load, report
 from tests.bench.serving.results_page import write_comparison
 from tests.bench.serving.running import (
     Prepared,
@@ -79,10 +79,6 @@ def main() -> None:
         return
     in_process = without_a_server(prepared)
     load.take_the_last_core()
-    cost = None
-    if OURS in names and not arguments.quick:
-        print(f"{OURS}, with its prediction log switched off and on", flush=True)
-        cost = log_cost.measure(prepared)
     results = {name: Result(name) for name in names}
     for number in range(arguments.passes):
         for name in names:
@@ -95,7 +91,7 @@ def main() -> None:
             except (OSError, ValueError, AssertionError, subprocess.SubprocessError) as error:
                 result.failure = " ".join(str(error).split())[:900] or type(error).__name__
                 print(f"  failed: {result.failure}", flush=True)
-        text = report.table(list(results.values()), number + 1, arguments.seconds, in_process, cost)
+        text = report.table(list(results.values()), number + 1, arguments.seconds, in_process)
         if arguments.output:  # after each pass, so that a run that is cut short leaves what it has
             write_comparison(arguments.output, report.page(text, prepared.folder))
     print(text)

@@ -17,7 +17,6 @@ from tests.bench.serving.servers import LIMIT, MLFLOW, OUR_OWN, OURS
 if TYPE_CHECKING:
     from tests.bench.serving.__main__ import Result
     from tests.bench.serving.load import Window
-    from tests.bench.serving.log_cost import LogCost
 
 _HEAD = (
     "| server | requests/s at 32 | p50 / p99 at 32, ms (wrk) | p50 / p99 at 32, ms (own) "
@@ -32,7 +31,6 @@ def table(
     passes: int,
     seconds: float,
     in_process: dict[str, list[float]],
-    cost: LogCost | None,
 ) -> str:
     """Medians over the passes, with the range in brackets where there are several."""
     lines = [_HEAD, *map(_line, results)]
@@ -45,7 +43,7 @@ def table(
         )
         + "."
     )
-    return "\n".join([*lines, *_goals({result.name: result for result in results}, cost)])
+    return "\n".join([*lines, *_goals({result.name: result for result in results})])
 
 
 def page(text: str, prepared: Path) -> str:
@@ -82,7 +80,7 @@ def _line(result: Result) -> str:
     )
 
 
-def _goals(results: dict[str, Result], cost: LogCost | None) -> list[str]:
+def _goals(results: dict[str, Result]) -> list[str]:
     """The goals of issue 6, where what they compare was measured."""
     good = {name: result for name, result in results.items() if not result.failure}
     ours = good.get(OURS)
@@ -122,14 +120,6 @@ def _goals(results: dict[str, Result], cost: LogCost | None) -> list[str]:
     megabytes, seconds = statistics.median(ours.megabytes), statistics.median(ours.cold_start)
     goal("one worker at most 200 MB", f"{megabytes:.0f} MB", megabytes <= 200)
     goal("cold start at most 2 s", f"{seconds:.1f} s", seconds <= 2)
-    if cost:
-        measured = (
-            f"{_quartiles(cost.requests)} of the requests/s, {_quartiles(cost.processor)} more processor time "
-            f"for a request, its row's writing with it (median and middle half of {len(cost.requests)} "
-            "pairs of windows)"
-        )
-        reached = max(statistics.median(cost.requests), statistics.median(cost.processor)) < 0.05
-        goal("the prediction log costs under 5 %", measured, reached)
     if peers:
         quickest = min(peers, key=lambda peer: statistics.median(peer.batch))
         times = _ratio(statistics.median(quickest.batch), batch)
@@ -179,8 +169,3 @@ def _sizes(bundle: Path) -> str:
     sizes = {file.name: file.stat().st_size / 1e6 for file in sorted(bundle.iterdir())}
     large = ", ".join(f"`{name}` {size:.1f}" for name, size in sizes.items() if size >= 1)
     return f"{sum(sizes.values()):.1f} MB on disk ({large})"
-
-
-def _quartiles(shares: Sequence[float]) -> str:
-    low, median, high = statistics.quantiles(shares, n=4)
-    return f"{median:.1%} ({low:.1%} to {high:.1%})"

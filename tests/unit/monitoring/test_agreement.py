@@ -16,7 +16,7 @@ from housing_monitoring.measures.comparison import compare
 from housing_monitoring.measures.statistics import quantile
 from housing_monitoring.measures.tally import NEW_LABEL
 from housing_monitoring.profile import Profile
-from housing_serving.log.tables import JsonTexts, LogEntry, Received, to_tables
+from housing_serving.log.tables import LogEntry, Received, json_texts, to_tables
 from housing_training.data.columns import infer_columns
 from housing_training.data.reading import read_listings
 from housing_training.data.typed_rows import clean_listings
@@ -71,7 +71,7 @@ def judged(
         version="1",
         track="production",
         columns=tuple(profiles),
-        texts=JsonTexts().of(rows, tuple(profiles)),
+        texts=json_texts([[row.get(name) for row in rows] for name in profiles]),
         classes=["Low", "Medium", "High"],
         labels=np.zeros(len(rows), np.int64),
         probabilities=np.full((len(rows), 3), 1 / 3, np.float32),

@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 import pytest
 
 from housing_core.tasks import ServingTask
+from housing_serving import predictor
 from housing_serving.http.problems import Problem
 from housing_serving.inference.encoding import Listing
 from housing_serving.inference.graphs import Predictions
 from housing_serving.inference.model import Model
-from housing_serving.log.tables import JsonTexts, LogEntry, Received
+from housing_serving.log.tables import LogEntry, Received, json_texts
 from housing_serving.metrics import Metrics
 from housing_serving.predictor import Predictor, Question
 from housing_serving.scheduling.batching import (
@@ -79,7 +80,8 @@ def test_requests_of_one_moment_are_one_batch_and_each_gets_its_own_answer(setup
     (entry,) = setup.entries
     logged = list(zip((one.request_id for one in entry.requests), entry.counts, strict=True))
     assert logged == [("0", 1), ("1", 2), ("2", 1)]
-    assert entry.texts == JsonTexts().of([LOW, HIGH, LOW, HIGH], entry.columns)
+    rows = [LOW, HIGH, LOW, HIGH]
+    assert entry.texts == json_texts([[row.get(name) for row in rows] for name in entry.columns])
 
 
 def test_a_request_that_is_alone_waits_for_nobody(setup: Setup) -> None:
@@ -103,16 +105,16 @@ def test_a_bad_request_leaves_the_others_of_its_batch_unharmed(setup: Setup) -> 
 
 
 def test_bad_requests_do_not_make_the_good_ones_be_answered_one_by_one(
-    setup: Setup, model: Model, monkeypatch: pytest.MonkeyPatch
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    predict = Model.predict
+    classify = predictor._classify
 
-    def counted(self: Model, rows: Sequence[Listing]) -> Predictions:
+    def counted(model: Model, rows: Sequence[Listing]) -> tuple[bytes, Predictions]:
         asked.append(len(rows))
-        return predict(self, rows)
+        return classify(model, rows)
 
-    monkeypatch.setattr(Model, "predict", counted)
+    monkeypatch.setattr(predictor, "_classify", counted)
     answers = setup.ask(*([{"area": "large"}] if i % 20 == 7 else [LOW] for i in range(60)))
     assert sum(isinstance(answer, Problem) for answer in answers) == 3
     assert asked == [60, 57]

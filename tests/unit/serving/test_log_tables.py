@@ -7,14 +7,7 @@ from typing import Any
 import numpy as np
 
 from housing_core.prediction_log import predictions_schema
-from housing_serving.log.tables import (
-    REMEMBERED_TEXTS,
-    JsonTexts,
-    LogEntry,
-    Received,
-    to_tables,
-)
-from housing_serving.remembered import REMEMBERED_LENGTH
+from housing_serving.log.tables import LogEntry, Received, json_texts, to_tables
 
 COLUMNS = ("area", "ilçe")
 
@@ -26,7 +19,9 @@ def _entry(rows: list[dict[str, Any]], time: datetime = NOW, **changes: Any) -> 
     values: dict[str, Any] = {
         "requests": [Received("id-1", time, 10)],
         "counts": [len(rows)],
-        "texts": JsonTexts().of(rows, changes.get("columns", COLUMNS)),
+        "texts": json_texts(
+            [[row.get(name) for row in rows] for name in changes.get("columns", COLUMNS)]
+        ),
         "version": "3",
         "track": "production",
         "columns": COLUMNS,
@@ -79,25 +74,30 @@ def test_requests_that_were_classified_together_keep_their_own_rows() -> None:
         probabilities=np.array([[0.25, 0.25, 0.5]], np.float32),
     )
     assert together.size == 30
-    ((_, table),) = to_tables("ns.model", [together, three])
+    tables = to_tables("ns.model", [together, three])
+    assert [table.num_rows for _, table in tables] == [3, 1]  # their classes differ
     names = ("request_id", "row", "time", "model_version", "class", "probabilities")
-    assert [tuple(row[name] for name in names) for row in table.to_pylist()] == [
+    rows = [row for _, table in tables for row in table.to_pylist()]
+    assert [tuple(row[name] for name in names) for row in rows] == [
         ("one", 0, NOW, "3", "Low", [0.75, 0.25]),
         ("two", 0, later, "3", "High", [0.25, 0.75]),
         ("two", 1, later, "3", "Low", [1.0, 0.0]),
         ("three", 0, later, "4", "High", [0.25, 0.25, 0.5]),
     ]
-    areas = [row["area"] for row in table.column("features").to_pylist()]
-    assert areas == ["1", "2", "3", "4"]
+    assert [row["features"]["area"] for row in rows] == ["1", "2", "3", "4"]
 
 
-def test_raw_values_keep_their_json_text_and_absent_ones_are_null() -> None:
-    values: list[Any] = ["2.250 m2", 2.25, None, True, 1, 1.0, "1", "Kadıköy", 10**17, -0.0, 0]
-    ((_, table),) = to_tables("ns.model", [_entry([{"area": v, "other": 1} for v in values])])
+def test_raw_values_keep_their_json_text_and_missing_ones_are_null() -> None:
+    values: list[Any] = [
+        *("2.250 m2", 2.25, None, True, 1, 1.0, "1", "Kadıköy", 10**17, -0.0, 0, "", "null", False),
+        *('",\n  "', "\n", "\u2028", "[1,\n  2]", "\\", '"'),
+    ]
+    rows = [{"area": value, "other": 1} for value in values]
+    ((_, table),) = to_tables("ns.model", [_entry(rows[:7]), _entry(rows[7:])])
     logged = [row["area"] for row in table.column("features").to_pylist()]
-    assert [json.loads(text) for text in logged] == values
-    assert logged[:7] == ['"2.250 m2"', "2.25", "null", "true", "1", "1.0", '"1"']
-    assert logged[-2:] == ["-0.0", "0"]
+    assert [text and json.loads(text) for text in logged] == values
+    assert logged[:7] == ['"2.250 m2"', "2.25", None, "true", "1", "1.0", '"1"']
+    assert logged[9:13] == ["-0.0", "0", '""', '"null"']
     assert {row["ilçe"] for row in table.column("features").to_pylist()} == {None}
 
 
@@ -127,25 +127,6 @@ def test_requests_on_both_sides_of_an_hour_are_logged_in_their_own() -> None:
         (folder[-2:], table.column("request_id").to_pylist())
         for folder, table in to_tables("ns.model", [entry])
     ] == [("15", ["two"]), ("16", ["one", "three"])]
-
-
-def test_equal_keys_of_a_dictionary_keep_their_own_json_texts() -> None:
-    rows = [{"area": value} for value in (1, True, 1.0, "1", None, 0, False, "", 1)]
-    texts = JsonTexts()
-    for _ in range(2):
-        assert texts.of(rows, ["area"]) == [
-            *("1", "true", "1.0", '"1"', "null", "0", "false", '""', "1")
-        ]
-
-
-def test_only_so_many_texts_of_so_many_characters_are_remembered() -> None:
-    texts = JsonTexts()
-    long = "x" * (REMEMBERED_LENGTH + 1)
-    assert texts.of([{"area": long}, {"area": 2.5}, {}], ["area"]) == [f'"{long}"', "2.5", None]
-    assert len(texts) == 1
-    rows = [{"area": f"{number}", "ilçe": None} for number in range(REMEMBERED_TEXTS + 5)]
-    assert texts.of(rows, ["area", "rooms"])[-2:] == [f'"{REMEMBERED_TEXTS + 4}"', None]
-    assert len(texts) <= REMEMBERED_TEXTS
 
 
 def test_nothing_to_log_is_no_table() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from housing_core.storage import Location, StorageError
 from housing_serving.log import writer
-from housing_serving.log.tables import LogEntry, Received, to_tables
+from housing_serving.log.tables import LogEntry, Received, json_texts, to_tables
 from housing_serving.log.writer import PredictionLog
 from housing_serving.metrics import Metrics
 
@@ -24,7 +24,7 @@ def _entry(rows: int = 1, size: int = 100, request_id: str = "id-1") -> LogEntry
         version="1",
         track="production",
         columns=("area",),
-        texts=[str(i) for i in range(rows)],
+        texts=json_texts([range(rows)]),
         classes=["Low", "High"],
         labels=np.zeros(rows, np.int64),
         probabilities=np.full((rows, 2), 0.5, dtype=np.float32),
@@ -100,7 +100,7 @@ def test_what_comes_in_while_a_file_is_written_waits_for_the_next(
 
 def test_what_waits_is_one_file_in_the_order_it_came(tmp_path: Path) -> None:
     log = PredictionLog(str(tmp_path), "ns.model", Metrics())
-    ids = [f"id-{i}" for i in range(2 * writer.CHUNK_ROWS + 1)]
+    ids = [f"id-{i}" for i in range(2_001)]
     for request_id in ids:
         log.append(_entry(request_id=request_id))
     log.start()

@@ -54,7 +54,7 @@ def test_contributions_are_shapley_values_within_their_standard_error(
 
 def test_contributions_add_up_to_the_answer_minus_the_base(model: Model) -> None:
     explainer = Explainer(model)
-    answers = model.predict(ROWS).probabilities
+    answers = model.classify(model.encoder.encode(ROWS)).probabilities
     for found, answer in zip(explainer.explain(ROWS), answers, strict=True):
         np.testing.assert_array_equal(found.answer, answer.astype(float))
         total = found.base + found.contributions.sum(axis=0)

@@ -1,7 +1,7 @@
 """A bundle counts as loaded only when it gives the answers that training had."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,30 +10,36 @@ import numpy as np
 import pytest
 
 from housing_core import bundle
+from housing_serving.inference.encoding import Listing
+from housing_serving.inference.graphs import Predictions
 from housing_serving.inference.model import Model, load_model
 from tests.bundles import ROWS, spoil, tiny_bundle
 
 
+def _predict(model: Model, rows: Sequence[Listing]) -> Predictions:
+    return model.predict(model.encoder.clean(model.encoder.read(rows)))
+
+
 def test_a_sound_bundle_answers_one_row_and_many_alike(model: Model) -> None:
-    many = model.predict(ROWS)
+    many = _predict(model, ROWS)
     assert many.labels.tolist() == [2, 1, 1, 0, 0]
     assert many.probabilities.dtype == np.float32
     for i, row in enumerate(ROWS):
-        one = model.predict([row])
+        one = _predict(model, [row])
         assert one.labels.tolist() == [many.labels[i]]
         np.testing.assert_array_equal(one.probabilities[0], many.probabilities[i])
 
 
 def test_more_rows_than_a_batch_are_answered_in_their_order(model: Model) -> None:
     rows = ROWS * bundle.GRAPH_BATCH_ROWS
-    few, many = model.predict(ROWS), model.predict(rows)
+    few, many = _predict(model, ROWS), _predict(model, rows)
     assert many.labels.tolist() == few.labels.tolist() * bundle.GRAPH_BATCH_ROWS
     assert many.probabilities.shape == (len(rows), 3)
     np.testing.assert_array_equal(many.probabilities[-len(ROWS) :], few.probabilities)
 
 
 def test_a_new_category_is_no_error(model: Model) -> None:
-    assert model.predict([{"ilçe": "Atlantis", "rooms": 5}]).labels.tolist() == [1]
+    assert _predict(model, [{"ilçe": "Atlantis", "rooms": 5}]).labels.tolist() == [1]
 
 
 def test_the_folder_is_not_needed_after_loading(tmp_path: Path) -> None:
@@ -41,13 +47,13 @@ def test_the_folder_is_not_needed_after_loading(tmp_path: Path) -> None:
     loaded = load_model(folder, "7")
     for file in folder.iterdir():
         file.unlink()
-    assert loaded.predict(ROWS[:1]).labels.tolist() == [2]
+    assert _predict(loaded, ROWS[:1]).labels.tolist() == [2]
     assert loaded.version == "7"
 
 
 def test_a_model_answers_from_several_threads_at_once(model: Model) -> None:
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: model.predict(ROWS).labels.tolist(), range(200)))
+        answers = list(pool.map(lambda _: _predict(model, ROWS).labels.tolist(), range(200)))
     assert answers == [[2, 1, 1, 0, 0]] * 200
 
 
