@@ -124,19 +124,20 @@ class PredictionLog:
             Whether it was taken.
 
         """
+        rows, size = entry.row_count, entry.size
         with self._lock:
-            rows = self._backlog_rows + entry.row_count
-            size = self._queued_bytes + entry.size
-            full = rows > BACKLOG_ROWS or size > BACKLOG_BYTES
-            if not full:
-                self._backlog_rows, self._queued_bytes = rows, size
-                self._queue.append(entry)
-                self._queued_rows += entry.row_count
+            full = (
+                self._backlog_rows + rows > BACKLOG_ROWS or self._queued_bytes + size > BACKLOG_BYTES
+            )
+            if full:
+                self._overflow_rows += rows
             else:
-                self._overflow_rows += entry.row_count
-            self._metrics.log_backlog_rows.set(self._backlog_rows)
+                self._queue.append(entry)
+                self._backlog_rows += rows
+                self._queued_rows += rows
+                self._queued_bytes += size
         if full:
-            self._metrics.log_dropped_rows.labels("backlog_full").inc(entry.row_count)
+            self._metrics.log_dropped_rows.labels("backlog_full").inc(rows)
         elif self._queued_rows >= FLUSH_ROWS:
             self._wake.set()
         return not full
@@ -211,6 +212,7 @@ class PredictionLog:
             entries, self._queue = self._queue, deque()
             self._queued_rows = self._queued_bytes = 0
             overflow, self._overflow_rows = self._overflow_rows, 0
+            self._metrics.log_backlog_rows.set(self._backlog_rows)
         if overflow:
             logger.warning("%d rows of the prediction log are lost: the backlog is full", overflow)
         while entries:
