@@ -127,7 +127,8 @@ class PredictionLog:
         rows, size = entry.row_count, entry.size
         with self._lock:
             full = (
-                self._backlog_rows + rows > BACKLOG_ROWS or self._queued_bytes + size > BACKLOG_BYTES
+                self._backlog_rows + rows > BACKLOG_ROWS
+                or self._queued_bytes + size > BACKLOG_BYTES
             )
             if full:
                 self._overflow_rows += rows
