@@ -99,6 +99,10 @@ bench: setup images ## Benchmarks.
 bench-training: setup ## The default recipe against the seed's on paired splits; hours, goes on where it stopped.
 	@$(BIN)/python -m tests.bench.training_splits
 
+.PHONY: bench-training-clock
+bench-training-clock: setup ## The same by the clock, with whole Jobs: for a quiet machine, in about 20 minutes.
+	@$(BIN)/python -m tests.bench.training_clock
+
 .PHONY: bench-rows
 bench-rows: setup ## Trainings of 10,000 to 1,000,000 rows; writes docs/results/rows.md, goes on where it stopped.
 	@$(BIN)/python -m tests.bench.training_rows

@@ -7,16 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster_client import Cluster
-from tests.mlflow_server import MlflowServer
+from tests.mlflow_server import MlflowServer, running_server
 
 
 @pytest.fixture(scope="session")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
     """A running MLflow server."""
-    server = MlflowServer(tmp_path_factory.mktemp("mlflow"))
-    server.start()
-    yield server
-    server.stop()
+    with running_server(tmp_path_factory.mktemp("mlflow")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -113,3 +113,14 @@ class MlflowServer:
         self.stop()
         tail = self.log.read_text(errors="replace")[-4000:]
         raise RuntimeError(f"the MLflow server did not answer; its log ends:\n{tail}")
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[MlflowServer]:
+    """Inside, a new server whose data is under the folder."""
+    server = MlflowServer(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()

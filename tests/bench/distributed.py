@@ -25,14 +25,13 @@ from multiprocessing import Process
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from housing_core.api.spec import Training
 from housing_core.bundle import RecipeResult
 from housing_training.models.candidates import Fitter
 from housing_training.models.forest import grow_forest
 from housing_training.selection.search import search
 from housing_training.workers.crew import ALONE, Crew
+from tests.bench.other_work import OtherWork
 from tests.bench.training_splits import (
     ROOT,
     kept_result,
@@ -99,37 +98,21 @@ def measure(what: str, places: int, killed: bool) -> Result:
         if killed:
             killing = threading.Timer(KILLED_AFTER_SECONDS, started[0].kill)
             killing.start()
-        begun, busy_before, own_before = time.perf_counter(), busy(), own()
+        begun, others = time.perf_counter(), OtherWork()
         made = work(crew)
         seconds = time.perf_counter() - begun
         if killed and killing.is_alive():
             raise SystemExit(f"the work took {seconds:.1f} s: no worker was killed in its middle")
-        others = (busy() - busy_before) - (own() - own_before)
+        used_by_others = others.cores()
     return {
         "work": what,
         "places": str(places),
         "pods": "killed" if killed else "unharmed",
         "cores": os.cpu_count(),
         "seconds": round(seconds, 1),
-        "others": max(0.0, round(others / seconds, 1)),
+        "others": used_by_others,
         "digest": hashlib.sha256(made).hexdigest()[:12],
     }
-
-
-def busy() -> float:
-    """Seconds that the machine's cores have worked."""
-    times = psutil.cpu_times()
-    return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)
-
-
-def own() -> float:
-    """Of these, what this process, its workers and those that have ended have."""
-    here = psutil.Process()
-    ended = here.cpu_times()
-    times = [process.cpu_times() for process in (here, *here.children())]
-    return float(
-        sum(each.user + each.system for each in times) + ended.children_user + ended.children_system
-    )
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from housing_core.bundle import read_summary
 from housing_core.registry import Registry
 from tests.bench.training_splits import DATASETS, kept_result, take_over, write_results
 from tests.integration.training.program import Ended, Program, task
-from tests.mlflow_server import MlflowServer
+from tests.mlflow_server import MlflowServer, running_server
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "build" / "bench-rows"
@@ -96,12 +96,8 @@ def measure(rows: int, recipe: str) -> Result:
         folder = Path(temporary)
         data = folder / "listings.csv"
         noisy_listings(rows).to_csv(data, index=False)
-        server = MlflowServer(folder / "mlflow")
-        server.start()
-        try:
+        with running_server(folder / "mlflow") as server:
             return {"rows": rows, "recipe": recipe, **_train(data, recipe, server, folder)}
-        finally:
-            server.stop()
 
 
 def _train(data: Path, recipe: str, server: MlflowServer, folder: Path) -> Result:
