@@ -36,7 +36,6 @@ from housing_training.progress import Progress
 from housing_training.registration.figures import evaluation_files
 from housing_training.registration.model_card import CARD_FILE, description, model_card
 from housing_training.registration.records import environment, metrics, parameters, tags
-from housing_training.registration.version import register, write_model
 from housing_training.resumable import ResumableLearning
 from housing_training.selection.racing import calibration_of
 from housing_training.tracking import TrainingRun, patiently
@@ -245,6 +244,12 @@ class TrainingJob:
         )
         parts.write_part(bundle, parts.SUMMARY_FILE, summary)
         with progress.stage("register"):
+            # MLflow's library takes seconds and 130 MB, which no fit need wait for or have beside it.
+            from housing_training.registration.version import (  # noqa: PLC0415 - see above
+                register,
+                write_model,
+            )
+
             importance = permutation_importance(
                 graph,
                 prepared.holdout,
