@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from housing_core.api import RETRAIN_ANNOTATION
 from housing_core.api.status import MESSAGE_LIMIT, STARTS_LIMIT, Candidate, TrainingStatus
+from housing_core.bundle import Summary
 from housing_core.tasks import TrainingTask
 from housing_core.times import format_time, parse_time
 from housing_operator.decisions.draft import Draft
@@ -299,13 +300,22 @@ def _registered(draft: Draft, training: TrainingStatus, version: str) -> None:
             draft.warn("CheckTheData", f"version {version}: {warning}")
     draft.update_retraining(failures=0)
     draft.remember("Registered", version, trigger=training.trigger)
-    score = draft.macro_f1(version)
-    shown = f", macro F1 {score:.4f} on the holdout" if score is not None else ""
-    draft.normal("VersionRegistered", f"version {version} is registered{shown}")
+    summary = facts.summary if facts else None
+    draft.normal("VersionRegistered", f"version {version} is registered{_score(summary)}")
     if version != draft.production_version and not draft.is_rejected(version):
         draft.update(
             candidate=Candidate(version=version, step="Gates", since=format_time(draft.now))
         )
+
+
+def _score(summary: Summary | None) -> str:
+    if summary is None:
+        return ""
+    shown = f", macro F1 {summary.scores.macro_f1:.4f} on the holdout"
+    if summary.intervals is None:
+        return shown
+    within = summary.intervals.macro_f1
+    return f"{shown} (95 % interval {within.low:.4f} to {within.high:.4f})"
 
 
 def _no_new_data(

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from housing_core.api.status import MESSAGE_LIMIT, Condition, HousingModelStatus, TrackStatus
+from housing_core.bundle import Summary
 from housing_core.drift_report import HTML_FILE
 from housing_core.tasks import FallbackLevel, ServingHealth
 from housing_core.times import format_time
@@ -108,17 +109,21 @@ def _track(draft: Draft, track: str, pinned: TrackStatus, state: TrackState) -> 
     if version is not None and version.run_id:
         changes["run_id"] = version.run_id
     if facts is not None and facts.summary is not None:
-        scores, within = facts.summary.scores, facts.summary.intervals
-        changes |= {
-            "macro_f1": round(scores.macro_f1, 4),
-            "macro_f1_lower": round(within.macro_f1.low, 4) if within else None,
-            "macro_f1_upper": round(within.macro_f1.high, 4) if within else None,
-            "accuracy": round(scores.accuracy, 4),
-            "roc_auc": round(scores.roc_auc, 4) if scores.roc_auc is not None else None,
-        }
+        changes |= _scores(facts.summary)
     if version is not None:
         changes["registered_at"] = format_time(version.created)
     return pinned.model_copy(update=changes)
+
+
+def _scores(summary: Summary) -> dict[str, object]:
+    """Scores on the holdout with the ends of their intervals; None for what the version does not say."""
+    shown: dict[str, object] = {}
+    for name in ("macro_f1", "accuracy", "roc_auc"):
+        score, within = getattr(summary.scores, name), getattr(summary.intervals, name, None)
+        shown[name] = None if score is None else round(score, 4)
+        shown[f"{name}_lower"] = None if within is None else round(within.low, 4)
+        shown[f"{name}_upper"] = None if within is None else round(within.high, 4)
+    return shown
 
 
 def _ready(draft: Draft, gates: Sequence[Gate]) -> Verdict:
@@ -182,6 +187,8 @@ def _answers(draft: Draft, production: TrackStatus, answering: int) -> str:
     message = f"{answering} pod(s) answer with version {production.version}"
     if production.macro_f1 is not None:
         message += f", macro F1 {production.macro_f1:.4f}"
+    if production.macro_f1_lower is not None and production.macro_f1_upper is not None:
+        message += f" ({production.macro_f1_lower:.4f} to {production.macro_f1_upper:.4f})"
     return message + ("; spec.suspend is true" if draft.spec.suspend else "")
 
 

@@ -60,6 +60,7 @@ def summary(macro_f1: float = 0.77, comparison: Comparison | None = None) -> Sum
             macro_f1=Interval(low=0.74, high=0.8),
             precision=Interval(low=0.74, high=0.8),
             recall=Interval(low=0.74, high=0.8),
+            roc_auc=Interval(low=0.9, high=0.94),
         ),
         baseline_name="majority",
         baseline=scores,

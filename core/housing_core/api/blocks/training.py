@@ -155,8 +155,9 @@ class Training(PodSettings):
     )
     checkpoint: Checkpoint = Field(
         default_factory=Checkpoint,
-        description="How an interrupted training of a forest goes on; EncodedBoosting takes "
-        "seconds and has no checkpoints.",
+        description="How an interrupted training of a forest goes on. EncodedBoosting has no "
+        "checkpoints: its fit, seconds for some ten thousand rows and minutes for a million, begins "
+        "anew.",
     )
     holdout_fraction: float = Field(
         default=0.2,

@@ -32,9 +32,17 @@ class TrackStatus(StatusType):
     )
     macro_f1_upper: float | None = Field(default=None, description="Upper end of it.")
     accuracy: float | None = Field(default=None, description="Accuracy on the holdout.")
+    accuracy_lower: float | None = Field(
+        default=None, description="Lower end of the 95 % interval of accuracy."
+    )
+    accuracy_upper: float | None = Field(default=None, description="Upper end of it.")
     roc_auc: float | None = Field(
         default=None, description="One-versus-rest macro ROC-AUC on the holdout."
     )
+    roc_auc_lower: float | None = Field(
+        default=None, description="Lower end of the 95 % interval of rocAuc."
+    )
+    roc_auc_upper: float | None = Field(default=None, description="Upper end of it.")
 
 
 class Candidate(StatusType):

@@ -1,5 +1,6 @@
 """Whole stories, told to the planner pass by pass."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -172,6 +173,25 @@ def test_a_registered_version_counts_even_when_its_job_is_gone():
     world.jobs.clear()
     world.settle()
     assert world.status["production"]["version"] == "1"
+
+
+def test_a_warning_of_a_version_is_told_once_and_stays_in_status():
+    world = World()
+    world.step()
+    number = world.train()
+    facts = world.facts[number]
+    warning = "column 'price_usd' may give the price away"
+    inputs = facts.inputs.model_copy(update={"warnings": [warning]})
+    world.facts[number] = replace(facts, inputs=inputs)
+    told = {event.reason: (event.kind, event.message) for event in world.step().events}
+    assert told["CheckTheData"] == ("Warning", f"version 1: {warning}")
+    assert told["VersionRegistered"] == (
+        "Normal",
+        "version 1 is registered, macro F1 0.7700 on the holdout (95 % interval 0.7400 to 0.8000)",
+    )
+    world.settle()
+    assert world.events.count("CheckTheData") == 1
+    assert world.status["inputs"]["warnings"] == [warning]
 
 
 def test_of_two_versions_with_one_key_the_lower_counts():

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from housing_core.times import format_time
-from housing_operator.observation import TrackState
+from housing_operator.observation import TrackState, VersionFacts
 from tests.unit.operator.world import World
 
 
@@ -171,6 +171,31 @@ def test_tracks_carry_scores_and_where_they_answer():
     world = World().in_production()
     production = world.status["production"]
     assert production["url"] == "http://m-production.ns.svc:8080"
-    assert production["macroF1"] == 0.77
-    assert (production["macroF1Lower"], production["macroF1Upper"]) == (0.74, 0.8)
     assert production["readyReplicas"] == 1
+    assert world.message("Ready") == (
+        "1 pod(s) answer with version 1, macro F1 0.7700 (0.7400 to 0.8000)"
+    )
+    shown = {name: value for name, value in production.items() if isinstance(value, float)}
+    assert shown == {
+        "macroF1": 0.77,
+        "macroF1Lower": 0.74,
+        "macroF1Upper": 0.8,
+        "accuracy": 0.78,
+        "accuracyLower": 0.75,
+        "accuracyUpper": 0.8,
+        "rocAuc": 0.92,
+        "rocAucLower": 0.9,
+        "rocAucUpper": 0.94,
+    }
+
+
+def test_a_version_from_before_intervals_were_kept_shows_scores_alone():
+    world = World().in_production()
+    made = world.facts["1"].summary
+    scores = made.scores.model_copy(update={"roc_auc": None})
+    old = made.model_copy(update={"scores": scores, "intervals": None})
+    world.facts["1"] = VersionFacts(old)
+    world.step()
+    production = world.status["production"]
+    shown = {name: value for name, value in production.items() if isinstance(value, float)}
+    assert shown == {"macroF1": 0.77, "accuracy": 0.78}
