@@ -84,6 +84,29 @@ def test_attempts_that_are_killed_in_every_stage_make_the_same_forest(
     )
 
 
+def test_a_training_that_is_killed_while_its_candidates_race_is_made_by_the_next_attempt(
+    istanbul: Path, mlflow_server: MlflowServer, registry: Registry, tmp_path: Path
+) -> None:
+    model = "training-test.race"
+    training = {"recipe": "auto", "auto": {"timeBudget": "5s"}}
+    given = task(istanbul, name="race", key="race", training=training)
+    killed = Program(given, mlflow_server.url, tmp_path / "1")
+    killed.wait_for("of 15 fits")
+    killed.kill()
+    assert killed.end().outcome is None
+    run = registry.run_of_key(model, "race")
+    assert run is not None
+    assert TrainingProgress.model_validate_json(run.tags[PROGRESS_TAG]).stage == "select"
+    assert list(mlflow_server.folder.rglob(f"{run.run_id}/artifacts/recipe.json")) == []
+
+    again = Program({**given, "attempt": 2}, mlflow_server.url, tmp_path / "2").end()
+    assert again.code == 0, again.output
+    assert not any(m.startswith("an earlier attempt has chosen") for m in again.messages)
+    assert again.outcome is not None
+    assert (again.outcome.outcome, again.outcome.run_id) == ("Registered", run.run_id)
+    assert [version.key for version in registry.versions(model)] == ["race"]
+
+
 def test_what_an_attempt_left_damaged_is_named_and_made_again(
     first: Ended, istanbul: Path, mlflow_server: MlflowServer, registry: Registry, tmp_path: Path
 ) -> None:
