@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
 from housing_core import __version__
-from housing_serving.http.problems import Problem
+from housing_serving.http.problems import Problem, no_such_route, not_decoded
 from housing_serving.http.request_context import RequestContext
 from housing_serving.routes.batch import batch_routes
 from housing_serving.routes.explain import explain_routes
@@ -98,12 +98,11 @@ async def _explain_error(request: Request, error: Exception) -> Response:
     """A problem document for whatever ended a request."""
     about = {"method": request.method, "path": request.url.path}
     if isinstance(error, Problem):
-        problem = error
-        if error.status < 500:  # under too much load, lines about it would add to it
-            logger.info("refused: %s", error.detail, extra={**about, "status": error.status})
+        problem = not_decoded(error, request.headers.get("content-encoding"))
+        if problem.status < 500:  # under too much load, lines about it would add to it
+            logger.info("refused: %s", problem.detail, extra={**about, "status": problem.status})
     elif isinstance(error, HTTPException):
-        detail = f"{request.method} {request.url.path}: see /docs for what there is"
-        problem = Problem(error.status_code, None, detail, headers=error.headers)
+        problem = no_such_route(request.method, request.url.path, error.status_code, error.headers)
     else:
         logger.error("a request failed", exc_info=error, extra=about)
         detail = "this is a fault of the server; its log has more under this request's id"

@@ -39,7 +39,14 @@ _SECONDS = (
 )
 """One listing takes less than a millisecond, ten thousand take most of a second."""
 
-REJECTED = ("queue_full", "bodies_full", "connections_full", "timeout", "malformed")
+REJECTED = (
+    "queue_full",
+    "bodies_full",
+    "connections_full",
+    "timeout",
+    "malformed",
+    "head_too_large",
+)
 """Why requests are sent away."""
 
 _ROWS = (1, 10, 100, 1_000, 10_000)

@@ -74,7 +74,9 @@ def read_parquet(file: BinaryIO, columns: Sequence[str]) -> BatchReader:
         raise _too_large(str(error)) from error
     except (pa.ArrowException, PagesError, OSError, ValueError, OverflowError) as error:
         raise Problem(
-            400, "invalid-file", f"the body is no Parquet file, or broken: {error}"
+            400,
+            "invalid-file",
+            f"the body is no Parquet file, or broken: {error}; send a whole one",
         ) from error
     ignored = sorted(set(schema.names) - set(columns))
     return BatchReader(ignored, _batches(parquet, known, rows_at_a_time))

@@ -7,7 +7,8 @@ from typing import Any
 
 import orjson
 
-from housing_serving.http.problems import Problem, shown, too_many
+from housing_serving.http.problems import Problem, list_errors, shown, too_many
+from housing_serving.inference.encoding import REPORTED_ERRORS, BadField
 
 _NOT_JSON_NUMBER = re.compile(r"-?(NaN|Infinity)\b")
 
@@ -69,11 +70,17 @@ def parse(body: bytes, max_rows: int) -> list[dict[str, Any]]:
         )
     if len(rows) > max_rows:
         raise too_many(f"{len(rows)} listings", max_rows)
-    for i, row in enumerate(rows):
-        if not isinstance(row, dict):
-            what = f"listing {i}" if isinstance(data, list) else "the body"
-            detail = f"{what} is {shown(row)}: a listing is a JSON object of field names and values"
-            raise Problem(422, "invalid-listings", detail)
+    bad = [
+        BadField(i, None, row, "a JSON object of field names and values")
+        for i, row in enumerate(rows)
+        if not isinstance(row, dict)
+    ]
+    if bad:
+        first = bad[0]
+        what = f"listing {first.row}" if isinstance(data, list) else "the body"
+        detail = f"{what} is {shown(first.value)}: a listing is {first.expected}"
+        errors = list_errors(bad[:REPORTED_ERRORS])
+        raise Problem(422, "invalid-listings", detail, {"errors": errors})
     return rows
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sized
 from http import HTTPStatus
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -23,12 +24,26 @@ small comes at once, what is large or streamed may take its time, and trickling 
 SEND_SECONDS = 20.0
 """In which a client must take the answer that fills its side of the connection."""
 
+HEAD_LIMIT_BYTES = 64 * 1024
+"""Of head and trailers, which wait in memory until they end; the part that came with the request's
+first bytes is not counted."""
+
 MOST_CONNECTIONS = 8_192
 SPARE_FILES = 128
 """For the model, the log and MLflow."""
 
-_TOO_SLOW = f"the request came too slowly: it was not complete after {RECEIVE_SECONDS:g} seconds"
-_MALFORMED = "this is no HTTP request, or one whose parts contradict each other"
+_TOO_SLOW = (
+    f"the request came too slowly: it was not complete after {RECEIVE_SECONDS:g} seconds; send all "
+    "of it, and its end"
+)
+_MALFORMED = (
+    "this is no HTTP request, or one whose parts contradict each other: send HTTP/1.1 with a usual "
+    "method, and one Content-Length or chunks"
+)
+_HEAD_TOO_LARGE = (
+    f"the request's head is larger than {HEAD_LIMIT_BYTES} bytes: send fewer and shorter headers, "
+    "and a shorter path"
+)
 
 
 def _answer(status: HTTPStatus, detail: str) -> bytes:
@@ -71,11 +86,18 @@ class BoundedProtocol(HttpToolsProtocol):
     _limit = most_connections()
     _receiving = False
     _received = 0
+    _head_goes_on = False
+    _head_bytes = 0
     _late: asyncio.TimerHandle | None = None
     _stuck: asyncio.TimerHandle | None = None
 
     def rejected(self, reason: str) -> None:
-        """Called for each request that is ended here: `timeout`, `malformed` or `connections_full`."""
+        """Called for each request that is ended here.
+
+        Args:
+            reason: `timeout`, `malformed`, `head_too_large` or `connections_full`.
+
+        """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or close it when there are too many."""
@@ -101,21 +123,75 @@ class BoundedProtocol(HttpToolsProtocol):
         """Note that a request has begun."""
         self._receiving = True
         self._received = 0
+        self._head_goes_on = False
         super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer, unless the parser has to read the request anew."""
+        if not self._upgrade_offered():
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body, which the application reads and bounds."""
+        self._head_goes_on = False
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Note that it is complete."""
-        self._receiving = False
-        super().on_message_complete()
+        if not self._upgrade_offered():
+            self._receiving = False
+            super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         """Read; the clock runs while a request is incomplete."""
-        super().data_received(data)
+        self._head_goes_on = True
+        self._unset_keepalive_if_required()
+        self._feed(data)
         self._received += len(data)
         if not self._receiving:
             self._stop_clock()
+            return
+        self._head_bytes = self._head_bytes + len(data) if self._head_goes_on else 0
+        if self._head_bytes > HEAD_LIMIT_BYTES:
+            answer = _answer(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, _HEAD_TOO_LARGE)
+            self._end("head_too_large", answer)
         elif self._late is None and not self.transport.is_closing():
             self._late = self.loop.call_later(RECEIVE_SECONDS, self._judge, self._received)
+
+    def _upgrade_offered(self) -> bool:
+        """Whether the client would speak another protocol from now on, if this side would too."""
+        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+
+    def _feed(self, data: bytes) -> None:
+        left: bytes | memoryview = data
+        try:
+            while left:
+                left = self._parse(left)
+        except httptools.HttpParserError:
+            self.logger.warning(_MALFORMED)
+            self.send_400_response(_MALFORMED)
+
+    def _parse(self, data: bytes | memoryview) -> bytes | memoryview:
+        """Parse, and pass over an offer to change the protocol, as HTTP lets a server do.
+
+        Java's client offers HTTP/2 with each first request, and the parser takes whatever stands
+        behind the head for the other protocol, also a body.
+
+        Returns:
+            What stands behind the head of such a request; a parser that knows of no offer goes on.
+
+        """
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            if self._upgrade_offered():
+                version = self.parser.get_http_version().encode()
+                head = [b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, version)]
+                head += [b"%b: %b\r\n" % line for line in self.headers if line[0] != b"upgrade"]
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.feed_data(b"".join([*head, b"\r\n"]))
+                return memoryview(data)[offer.args[0] :]
+        return b""
 
     def pause_writing(self) -> None:
         """Let the clock run while the client takes nothing."""

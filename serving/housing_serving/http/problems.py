@@ -62,7 +62,7 @@ _TITLES = {
     "invalid-json": "The body is not JSON",
     "invalid-listings": "The listings cannot be classified",
     "too-large": "The request is too large",
-    "unsupported-media-type": "The body must be JSON",
+    "unsupported-media-type": "The body is of another kind than is read here",
     "no-model": "No model is loaded",
     "busy": "Too many requests at a time",
     "invalid-file": "The file cannot be read",
@@ -74,6 +74,9 @@ _TITLES = {
     "invalid-feedback": "The feedback cannot be taken",
 }
 KINDS = tuple(_TITLES)
+
+_UNREADABLE = ("invalid-json", "invalid-file")
+"""Problems of a body that compression alone may be the reason of."""
 
 _CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
@@ -124,6 +127,34 @@ def list_errors(fields: Sequence[BadField]) -> list[dict[str, Any]]:
         }
         for bad in fields
     ]
+
+
+def not_decoded(problem: Problem, encoding: str | None) -> Problem:
+    """What to say of a body instead, where it cannot be read since it was sent compressed.
+
+    Args:
+        problem: of the body as it came.
+        encoding: the request's Content-Encoding.
+
+    """
+    if problem.kind not in _UNREADABLE or encoding is None or encoding.lower() == "identity":
+        return problem
+    detail = f"the Content-Encoding is {shown(encoding)}: send the body as it is, uncompressed"
+    extensions = {"error": detail} if "error" in problem.extensions else {}
+    return Problem(
+        415, "unsupported-media-type", detail, extensions, {"Accept-Encoding": "identity"}
+    )
+
+
+def no_such_route(
+    method: str, path: str, status: int, headers: Mapping[str, str] | None
+) -> Problem:
+    """A path that is not there, or another method than it has."""
+    allowed = (headers or {}).get("Allow")
+    instead = f"send {allowed}; " if allowed else ""
+    return Problem(
+        status, None, f"{method} {path}: {instead}see /docs for what there is", headers=headers
+    )
 
 
 def too_many(what: str, most: int) -> Problem:

@@ -183,11 +183,16 @@ def _problem() -> dict[str, Any]:
             "requestId": {"type": "string"},
             "errors": {
                 "type": "array",
+                "minItems": 1,
                 "items": {
                     "type": "object",
+                    "required": ["row", "field", "value", "detail"],
                     "properties": {
                         "row": {"type": "integer", "description": "Position, from 0."},
-                        "field": {"type": ["string", "null"]},
+                        "field": {
+                            "type": ["string", "null"],
+                            "description": "Null where all of the item is wrong.",
+                        },
                         "value": {"type": "string", "description": "JSON text, cut when long."},
                         "detail": {"type": "string"},
                     },

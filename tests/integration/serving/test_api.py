@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import socket
@@ -189,12 +190,38 @@ def test_other_content_types_are_refused(serving: ServingProcess) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/predict", 405), ("GET", "/x", 404)]
+    ("path", "content_type"),
+    [
+        ("/predict", "application/json"),
+        ("/explain", "application/json"),
+        ("/v2/models/serving.api/infer", "application/json"),
+        ("/predict/batch", "text/csv"),
+        ("/predict/batch", "application/vnd.apache.parquet"),
+    ],
+)
+def test_a_compressed_body_is_asked_for_uncompressed(
+    serving: ServingProcess, path: str, content_type: str
+) -> None:
+    headers = {"Content-Type": content_type, "Content-Encoding": "gzip"}
+    answer = serving.client.post(path, content=gzip.compress(b"{}"), headers=headers)
+    document = _problem(answer, 415, 'the Content-Encoding is "gzip"', "uncompressed")
+    assert answer.headers["accept-encoding"] == "identity"
+    assert document.get("error") == (document["detail"] if path.startswith("/v2") else None)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "instead"),
+    [
+        ("GET", "/predict", 405, "send POST; "),
+        ("OPTIONS", "/model", 405, "send GET; "),
+        ("GET", "/x", 404, ""),
+    ],
 )
 def test_what_is_not_there_is_a_problem_too(
-    serving: ServingProcess, method: str, path: str, status: int
+    serving: ServingProcess, method: str, path: str, status: int, instead: str
 ) -> None:
-    _problem(serving.client.request(method, path), status, f"{method} {path}")
+    answer = serving.client.request(method, path)
+    _problem(answer, status, f"{method} {path}: {instead}see /docs for what there is")
 
 
 def test_the_request_id_is_kept_and_echoed(serving: ServingProcess) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import json
 import resource
+import select
 import socket
 import threading
 import time
@@ -136,6 +137,92 @@ def test_what_is_no_http_is_refused_with_a_problem_document(served: Served, sent
     assert problem["status"] == 400
     assert f"x-request-id: {problem['requestId']}" in lines
     assert served.rejected == {"malformed": 1}
+
+
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\n", b"x: %b\r\n", id="headers"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nx: ", b"%b", id="one header"),
+        pytest.param(b"GET /", b"%b", id="path"),
+        pytest.param(
+            b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+            b"x: %b\r\n",
+            id="trailers",
+        ),
+    ],
+)
+def test_a_head_without_an_end_is_refused_however_fast_it_comes(
+    served: Served, begin: bytes, more: bytes
+) -> None:
+    sent = 0
+    with served.connect() as endless:
+        endless.sendall(begin)
+        while not select.select([endless], [], [], 0.02)[0]:
+            assert sent < 2 * connections.HEAD_LIMIT_BYTES
+            endless.sendall(more % (b"y" * 8_000))
+            sent += 8_000
+        head, _, body = _everything(endless).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 431 ")
+    assert "send fewer and shorter headers" in json.loads(body)["detail"]
+    assert served.rejected == {"head_too_large": 1}
+
+
+@pytest.mark.parametrize("offered", [b"h2c", b"websocket"])
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param([HEAD % 3, b"abc"], id="a length"),
+        pytest.param(
+            [
+                b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+                b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
+            ],
+            id="chunks",
+        ),
+    ],
+)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_offer_of_another_protocol_is_passed_over_and_the_body_read(
+    served: Served, offered: bytes, request_: list[bytes], *, at_once: bool
+) -> None:
+    """Java's client offers HTTP/2 so with each first request of a connection."""
+    head, body = request_
+    headers = b"Host: x\r\nConnection: Upgrade\r\nUpgrade: %b\r\n" % offered
+    head = head.replace(b"Host: x\r\n", headers)
+    last = (HEAD % 1).replace(b"Host: x\r\n", b"Host: x\r\nConnection: close\r\n") + b"a"
+    with served.connect() as offering:
+        if at_once:
+            offering.sendall(head + body + last)
+        else:
+            for part in (head, body, last):
+                offering.sendall(part)
+                time.sleep(0.05)
+        answers = _everything(offering)
+    assert answers.count(b"HTTP/1.1 200 OK\r\n") == 2
+    assert b"\r\n\r\n3HTTP" in answers
+    assert answers.endswith(b"\r\n\r\n1")
+    assert not served.rejected
+
+
+def test_a_thousand_offers_at_once_are_passed_over(served: Served) -> None:
+    offer = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    last = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with served.connect() as offering:
+        offering.sendall(offer * 1_500 + last)
+        assert _everything(offering).count(b"HTTP/1.1 200 OK\r\n") == 1_501
+    assert not served.rejected
+
+
+def test_a_body_in_small_chunks_is_no_head(served: Served) -> None:
+    with served.connect() as patient:
+        patient.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(20):
+            patient.sendall(b"1000\r\n" + b"x" * 4096 + b"\r\n")
+            time.sleep(0.01)
+        patient.sendall(b"0\r\n\r\n")
+        assert _answer(patient) == (200, b"81920")
+    assert not served.rejected
 
 
 @pytest.mark.parametrize("asks_again", [False, True])

@@ -60,20 +60,39 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServingProcess
 
 
 def test_any_request_is_answered_as_the_document_says(serving: ServingProcess) -> None:
-    check_operations(f"{serving.url}/openapi.json", CASES)
+    named = check_operations(f"{serving.url}/openapi.json", CASES)
+    assert {"/predict", "/explain", "/feedback"} <= named
 
 
-def check_operations(url: str, cases: int) -> None:
-    """Send generated requests of every operation, good ones and bad ones, and check the answers."""
+def check_operations(url: str, cases: int) -> set[str]:
+    """Send generated requests of every operation, good ones and bad ones, and check the answers.
+
+    Returns:
+        The paths of which an answer named bad fields and values.
+
+    """
     schema = schemathesis.openapi.from_url(url)
     operations = [result.ok() for result in schema.get_all_operations()]
     assert len(operations) > 15
+    named: set[str] = set()
     for operation in operations:
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-            _check(operation, mode, cases)
+            _check(operation, mode, cases, named)
+    return named
 
 
-def _check(operation: Any, mode: GenerationMode, cases: int) -> None:
+def check_errors(errors: list[dict[str, Any]]) -> None:
+    """Each names the item, its field, or none where all of it is wrong, the value, and what it should be."""
+    assert errors
+    for error in errors:
+        assert set(error) == {"row", "field", "value", "detail"}
+        assert error["row"] >= 0
+        assert error["field"] is None or error["field"] != ""
+        assert error["value"] != ""
+        assert error["detail"].startswith("expected ")
+
+
+def _check(operation: Any, mode: GenerationMode, cases: int, named: set[str]) -> None:
     @settings(
         max_examples=cases,
         deadline=None,
@@ -92,6 +111,9 @@ def _check(operation: Any, mode: GenerationMode, cases: int) -> None:
             problem = answer.json()
             assert problem["status"] == answer.status_code
             assert problem["detail"]
+            if "errors" in problem:
+                named.add(operation.path)
+                check_errors(problem["errors"])
 
     try:
         check()

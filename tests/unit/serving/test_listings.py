@@ -51,6 +51,15 @@ def test_anything_else_is_refused_with_what_to_do(
     assert len(caught.value.detail) < 300
 
 
+def test_what_is_no_listing_is_named_by_its_position_in_errors_too() -> None:
+    with pytest.raises(Problem) as caught:
+        parse(b"[1, {}, null" + b", 2" * 20 + b"]", max_rows=100)
+    errors = caught.value.extensions["errors"]
+    assert [error["row"] for error in errors] == [0, 2, *range(3, 11)]
+    expected = "expected a JSON object of field names and values"
+    assert errors[1] == {"row": 2, "field": None, "value": "null", "detail": expected}
+
+
 @pytest.mark.parametrize(
     "content_type",
     [
