@@ -17,8 +17,9 @@ class Comparison(Part):
         champion_macro_f1, challenger_macro_f1: None when too few rows are left to compare them.
         rank_correlation: Spearman's, of the expected class with the price; has no boundaries.
         ahead: macro F1 of the challenger minus that of the champion; None in versions made before
-            this was kept, and so with its interval.
-        ahead_interval: of `ahead`, by resampling the rows that both answered.
+            this was kept.
+        *_interval: of each of these, by resampling the rows that both answered; None in versions
+            made before it was kept.
 
     """
 
@@ -26,9 +27,13 @@ class Comparison(Part):
     rows: int
     left_out: int = 0
     champion_macro_f1: float | None = None
+    champion_macro_f1_interval: Interval | None = None
     challenger_macro_f1: float | None = None
+    challenger_macro_f1_interval: Interval | None = None
     champion_rank_correlation: float | None = None
+    champion_rank_correlation_interval: Interval | None = None
     challenger_rank_correlation: float | None = None
+    challenger_rank_correlation_interval: Interval | None = None
     champion_boundaries: list[float]
     ahead: float | None = None
     ahead_interval: Interval | None = None

@@ -6,12 +6,19 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from housing_core.bundle import Comparison
+from housing_core.bundle import ScoreIntervals as BundleIntervals
 from housing_core.bundle import Scores as BundleScores
 from housing_core.tasks import FallbackLevel, ServingTask
 from housing_core.times import format_time
 from housing_serving.formats.answer import ClassRange, Described, class_ranges
 from housing_serving.inference.model import Model
 from housing_serving.versions.readiness import Serving
+
+COMPARED_SCORES = (
+    *("macro_f1", "macro_f1_interval"),
+    *("rank_correlation", "rank_correlation_interval"),
+)
 
 
 class Column(Described):
@@ -32,6 +39,26 @@ class Cross(Described):
     columns: list[str]
 
 
+class Interval(Described):
+    """How far a score could be off by the luck of the listings that it is of, at 95 %."""
+
+    low: float
+    high: float
+
+
+class ScoreIntervals(Described):
+    """Intervals of the scores with these names, and of each class's, in the order of the classes."""
+
+    accuracy: Interval
+    macro_f1: Interval
+    precision: Interval
+    recall: Interval
+    roc_auc: Interval | None
+    class_precision: list[Interval]
+    class_recall: list[Interval]
+    class_f1: list[Interval]
+
+
 class Scores(Described):
     """Scores on listings that training did not learn from, each from 0 to 1."""
 
@@ -42,6 +69,9 @@ class Scores(Described):
     roc_auc: float | None = Field(description="One class versus the rest, mean over the classes.")
     confusion_matrix: list[list[int]] = Field(
         description="Listings by true class (rows) and predicted class (columns)."
+    )
+    intervals: ScoreIntervals | None = Field(
+        description="Null for versions that were trained before these were kept."
     )
 
 
@@ -65,11 +95,15 @@ class Champion(Described):
         description="Of the version in production then; null where too few rows are left to "
         "compare by."
     )
+    macro_f1_interval: Interval | None
     own_macro_f1: float | None = Field(description="Of this version, on the same rows.")
+    own_macro_f1_interval: Interval | None
     rank_correlation: float | None = Field(
         description="Spearman's, of the expected class with the price; of the version then."
     )
+    rank_correlation_interval: Interval | None
     own_rank_correlation: float | None
+    own_rank_correlation_interval: Interval | None
 
 
 class Lineage(Described):
@@ -124,24 +158,33 @@ def describe_model(task: ServingTask, serving: Serving, model: Model) -> ModelDe
         crosses=[Cross(**_plain(cross)) for cross in schema.crosses],
         ignored_columns=schema.ignored,
         classes=[ClassRange.model_validate(each) for each in class_ranges(schema)],
-        scores=_scores(summary.scores),
-        baseline=Baseline(name=summary.baseline_name, scores=_scores(summary.baseline)),
-        compared_with=comparison
-        and Champion(
-            version=comparison.champion_version,
-            rows=comparison.rows,
-            left_out=comparison.left_out,
-            macro_f1=comparison.champion_macro_f1,
-            own_macro_f1=comparison.challenger_macro_f1,
-            rank_correlation=comparison.champion_rank_correlation,
-            own_rank_correlation=comparison.challenger_rank_correlation,
+        scores=_scores(summary.scores, summary.intervals),
+        baseline=Baseline(
+            name=summary.baseline_name,
+            scores=_scores(summary.baseline, summary.baseline_intervals),
         ),
+        compared_with=comparison and _champion(comparison),
         lineage=Lineage(**summary.model_dump(include=set(Lineage.model_fields))),
     )
 
 
-def _scores(scores: BundleScores) -> Scores:
-    return Scores(**_plain(scores))
+def _champion(comparison: Comparison) -> Champion:
+    known = comparison.model_dump()
+    scores = {
+        f"{own}{score}": known[f"{side}_{score}"]
+        for own, side in (("", "champion"), ("own_", "challenger"))
+        for score in COMPARED_SCORES
+    }
+    return Champion(
+        version=comparison.champion_version,
+        rows=comparison.rows,
+        left_out=comparison.left_out,
+        **scores,
+    )
+
+
+def _scores(scores: BundleScores, within: BundleIntervals | None) -> Scores:
+    return Scores(**_plain(scores), intervals=within and ScoreIntervals(**_plain(within)))
 
 
 def _plain(part: BaseModel) -> dict[str, object]:

@@ -112,7 +112,13 @@ def test_without_a_new_row_nothing_is_registered_until_there_is_one(
     run = stock_client(registry.tracking_uri).get_run(summary.run_id)
     assert run.data.metrics["ahead"] == pytest.approx(ahead)
     assert run.data.metrics["ahead_high"] == pytest.approx(within.high)
-    assert summary.comparison.challenger_rank_correlation is not None
+    for score in ("macro_f1", "rank_correlation"):
+        for side in ("champion", "challenger"):
+            value = getattr(summary.comparison, f"{side}_{score}")
+            within = getattr(summary.comparison, f"{side}_{score}_interval")
+            assert within.low < value < within.high
+            assert run.data.metrics[f"{side}_{score}"] == pytest.approx(value)
+            assert run.data.metrics[f"{side}_{score}_low"] == pytest.approx(within.low)
     assert (
         summary.comparison.champion_boundaries
         == read_schema(bundle_of(registry, "1", tmp_path)).boundaries

@@ -84,15 +84,14 @@ def resampled(counts: Counts, seed: int) -> Counts:
 def score_intervals(matrix: Counts, seed: int) -> dict[str, Interval]:
     """95 % percentile intervals of what `matrix_scores` gives, from the confusion counts."""
     return {
-        name: _percentiles(values)
-        for name, values in matrix_scores(resampled(matrix, seed)).items()
+        name: percentiles(values) for name, values in matrix_scores(resampled(matrix, seed)).items()
     }
 
 
 def class_intervals(matrix: Counts, seed: int) -> dict[str, list[Interval]]:
     """The same for what `class_scores` gives: name → one interval a class."""
     return {
-        name: [_percentiles(column) for column in values.T]
+        name: [percentiles(column) for column in values.T]
         for name, values in class_scores(resampled(matrix, seed)).items()
     }
 
@@ -119,7 +118,7 @@ def difference_interval(
             - matrix_scores(counts.sum(axis=-2))["macro_f1"]
         )
 
-    return float(difference(counts)), _percentiles(difference(resampled(counts, seed)))
+    return float(difference(counts)), percentiles(difference(resampled(counts, seed)))
 
 
 def ahead_interval(
@@ -146,7 +145,7 @@ def ahead_interval(
     def difference(counts: Counts) -> Floats:
         return _macro_f1_of(counts, sides[:2], first) - _macro_f1_of(counts, sides[2:], second)
 
-    return float(difference(counts)), _percentiles(difference(resampled(counts, seed)))
+    return float(difference(counts)), percentiles(difference(resampled(counts, seed)))
 
 
 def _macro_f1_of(counts: Counts, pair: Sequence[Classes], classes: int) -> Floats:
@@ -196,6 +195,7 @@ def auc_interval(truth: Classes, probabilities: Floats) -> Interval | None:
     return Interval(low=max(0.0, area - spread), high=min(1.0, area + spread))
 
 
-def _percentiles(values: Floats) -> Interval:
+def percentiles(values: Floats) -> Interval:
+    """The middle 95 % of what resamples give."""
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(low=float(low), high=float(high))

@@ -13,7 +13,7 @@ import numpy as np
 
 from housing_training.data.typed_rows import Codes, Floats, Part
 from housing_training.evaluation.intervals import confusion_counts, matrix_scores
-from housing_training.evaluation.metrics import rank_correlation
+from housing_training.evaluation.ranks import rank_correlation
 
 SUSPICIOUS_MACRO_F1 = 0.9
 """Of one column alone, on rows that its table was not made of. The area alone reaches about 0.5 on

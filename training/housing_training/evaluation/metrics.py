@@ -144,24 +144,6 @@ def baseline_scores(
     return scores, intervals(truth, scores, probabilities, seed)
 
 
-def rank_correlation(
-    first: np.ndarray[Any, np.dtype[np.float64]], second: np.ndarray[Any, np.dtype[np.float64]]
-) -> float | None:
-    """Spearman's rank correlation, -1 to 1; None where one side is constant."""
-    ranks = [_ranks(values) for values in (first, second)]
-    if len(first) < 2 or any(values.std() == 0 for values in ranks):
-        return None
-    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
-
-
-def _ranks(values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Ranks from 0; equal values share their mean rank."""
-    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    mean: np.ndarray[Any, np.dtype[np.float64]] = (ends - 1 + ends - counts) / 2
-    return mean[which]
-
-
 def expected_class(probabilities: Probabilities) -> np.ndarray[Any, np.dtype[np.float64]]:
     """(rows,) mean class index by the probabilities: one number that rises with the price."""
     return np.asarray(probabilities, np.float64) @ np.arange(probabilities.shape[1])

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from housing_core.api.spec import Dataset, Training
-from housing_core.bundle import Interval, Schema, Scores, Summary
+from housing_core.bundle import Comparison, Interval, Schema, Scores, Summary
 
 IMPORTANT_COLUMNS = 8
 CARD_FILE = "model_card.md"
@@ -24,6 +24,10 @@ _NAMES = {
     "precision": "precision (macro)",
     "recall": "recall (macro)",
     "roc_auc": "ROC-AUC (one against the rest)",
+}
+_COMPARED_NAMES = {
+    "macro_f1": "macro F1",
+    "rank_correlation": "rank correlation of expected class and price",
 }
 
 
@@ -139,7 +143,28 @@ def _scores(summary: Summary) -> str:
         )
     if summary.comparison is not None:
         lines += ["", f"At that time, {summary.comparison.in_words()}."]
+        lines += _compared(summary.comparison)
     return "\n".join(lines)
+
+
+def _compared(comparison: Comparison) -> list[str]:
+    """This version beside the one in production, where they can be compared."""
+    if comparison.champion_macro_f1 is None:
+        return []
+    lines = [
+        "",
+        f"| on {comparison.rows:,} rows | this version | 95 % interval "
+        f"| version {comparison.champion_version} | 95 % interval |",
+        "|---|---|---|---|---|",
+    ]
+    for name, shown in _COMPARED_NAMES.items():
+        cells = []
+        for side in ("challenger", "champion"):
+            value = getattr(comparison, f"{side}_{name}")
+            within = getattr(comparison, f"{side}_{name}_interval")
+            cells += [_number(value), _interval(within)]
+        lines.append(f"| {shown} | {' | '.join(cells)} |")
+    return lines
 
 
 def _classes(summary: Summary, schema: Schema) -> str:

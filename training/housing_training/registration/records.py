@@ -12,7 +12,7 @@ from importlib.metadata import version as installed_version
 from typing import Any
 
 from housing_core.api.spec import Cross, Dataset, Training
-from housing_core.bundle import Comparison, ModelKind, ScoreIntervals, Scores, Summary
+from housing_core.bundle import Comparison, Interval, ModelKind, ScoreIntervals, Scores, Summary
 from housing_core.tasks import IMAGE_VARIABLE
 from housing_training.evaluation.intervals import class_scores
 from housing_training.features.target_encoding import CROSS_FIT_FOLDS, SMOOTHING
@@ -37,6 +37,10 @@ _WHERE_USED = ("optuna", "distributed")
 """Imported only by trainings that need it."""
 
 SCORES = ("accuracy", "macro_f1", "precision", "recall", "roc_auc")
+COMPARED = (
+    *("champion_macro_f1", "champion_rank_correlation"),
+    *("challenger_macro_f1", "challenger_rank_correlation", "ahead"),
+)
 
 
 def environment() -> dict[str, str]:
@@ -130,8 +134,9 @@ def tags(crosses: Sequence[Cross], summary: Summary) -> dict[str, str]:
 def metrics(summary: Summary, classes: Sequence[str]) -> dict[str, float]:
     """Scores: `_low` and `_high` end their 95 % intervals.
 
-    The baseline's begin with `baseline_`, those of one class end with its name, and `ahead` is the
-    macro F1 minus that of the version in production on the same rows.
+    The baseline's begin with `baseline_`, those of one class end with its name. On the rows of the
+    comparison with the version in production its scores begin with `champion_`, those of this one
+    with `challenger_`, and `ahead` is the macro F1 of this one minus its.
 
     Args:
         summary: of the version.
@@ -145,11 +150,7 @@ def metrics(summary: Summary, classes: Sequence[str]) -> dict[str, float]:
     ):
         for name in SCORES:
             value, interval = getattr(scores, name), getattr(within, name, None)
-            if value is not None:
-                found[prefix + name] = float(value)
-            if interval is not None:
-                found[f"{prefix}{name}_low"] = interval.low
-                found[f"{prefix}{name}_high"] = interval.high
+            found |= _with_ends(prefix + name, value, interval)
     if summary.intervals is not None:
         found |= _class_metrics(summary.scores, summary.intervals, classes)
     if summary.comparison is not None:
@@ -171,24 +172,23 @@ def _class_metrics(
     for score, values in class_scores(scores.confusion_matrix).items():
         intervals = getattr(within, f"class_{score}")
         for name, value, interval in zip(metric_names(classes), values, intervals, strict=True):
-            found |= {
-                f"{score}_{name}": float(value),
-                f"{score}_{name}_low": interval.low,
-                f"{score}_{name}_high": interval.high,
-            }
+            found |= _with_ends(f"{score}_{name}", value, interval)
     return found
 
 
 def _comparison_metrics(comparison: Comparison) -> dict[str, float]:
     found: dict[str, float] = {}
-    if comparison.champion_macro_f1 is not None:
-        found["champion_macro_f1"] = comparison.champion_macro_f1
-    if comparison.ahead is not None and comparison.ahead_interval is not None:
-        found |= {
-            "ahead": comparison.ahead,
-            "ahead_low": comparison.ahead_interval.low,
-            "ahead_high": comparison.ahead_interval.high,
-        }
+    for name in COMPARED:
+        value, interval = getattr(comparison, name), getattr(comparison, f"{name}_interval")
+        found |= _with_ends(name, value, interval)
+    return found
+
+
+def _with_ends(name: str, value: float | None, interval: Interval | None) -> dict[str, float]:
+    """A score and the ends of its interval, as far as they are known."""
+    found = {} if value is None else {name: float(value)}
+    if interval is not None:
+        found |= {f"{name}_low": interval.low, f"{name}_high": interval.high}
     return found
 
 

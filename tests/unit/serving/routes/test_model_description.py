@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from housing_core.bundle import Comparison
+from housing_core.bundle import Comparison, Interval, ScoreIntervals
 from housing_serving.formats.model_description import ModelDescription
 from housing_serving.inference.model import Model
 from housing_serving.versions.readiness import Serving
@@ -50,6 +50,8 @@ def test_it_says_what_the_version_was_compared_with(
         left_out=160,
         champion_macro_f1=scores[0],
         challenger_macro_f1=scores[1],
+        challenger_rank_correlation=0.8,
+        challenger_rank_correlation_interval=Interval(low=0.75, high=0.84),
         champion_boundaries=[1.0],
     )
     summary = model.summary.model_copy(update={"comparison": comparison})
@@ -60,10 +62,30 @@ def test_it_says_what_the_version_was_compared_with(
         "rows": 40,
         "leftOut": 160,
         "macroF1": scores[0],
+        "macroF1Interval": None,
         "ownMacroF1": scores[1],
+        "ownMacroF1Interval": None,
         "rankCorrelation": None,
-        "ownRankCorrelation": None,
+        "rankCorrelationInterval": None,
+        "ownRankCorrelation": 0.8,
+        "ownRankCorrelationInterval": {"low": 0.75, "high": 0.84},
     }
+
+
+def test_scores_have_their_intervals_where_the_version_says_them(
+    model: Model, serving: Serving, make_api: Callable[[Serving], ApiClient]
+) -> None:
+    one = Interval(low=0.7, high=0.8)
+    intervals = ScoreIntervals(
+        accuracy=one, macro_f1=one, precision=one, recall=one, class_f1=[one, one, one]
+    )
+    summary = model.summary.model_copy(update={"intervals": intervals, "baseline_intervals": None})
+    answer = make_api(replace(serving, model=replace(model, summary=summary))).get("/model")
+    found = answer.json()
+    assert found["scores"]["intervals"]["macroF1"] == {"low": 0.7, "high": 0.8}
+    assert found["scores"]["intervals"]["classF1"] == [{"low": 0.7, "high": 0.8}] * 3
+    assert found["scores"]["intervals"]["rocAuc"] is None
+    assert found["baseline"]["scores"]["intervals"] is None
 
 
 def test_without_a_model_there_is_nothing_to_describe(

@@ -1,4 +1,4 @@
-"""Scores, calibration and rank correlation by hand-made answers."""
+"""Scores and calibration by hand-made answers."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,6 @@ from housing_training.evaluation.metrics import (
     baseline_scores,
     calibration_bins,
     expected_class,
-    rank_correlation,
     score,
 )
 
@@ -60,23 +59,6 @@ def test_calibration_says_how_often_the_model_was_right_when_so_sure() -> None:
 
 def test_a_certain_answer_falls_into_the_last_bin() -> None:
     assert calibration_bins(np.array([0]), np.array([0]), np.array([[1.0, 0.0]])) == [(1.0, 1.0, 1)]
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "expected"),
-    [
-        ([1, 2, 3], [10, 20, 1000], 1),
-        ([1, 2, 3], [3, 2, 1], -1),
-        ([1, 1, 2, 2], [1, 2, 3, 4], 0.894427),
-        ([1, 1, 1], [1, 2, 3], None),
-        ([1], [1], None),
-    ],
-)
-def test_rank_correlation_is_spearmans(
-    first: list[float], second: list[float], expected: float | None
-) -> None:
-    found = rank_correlation(np.array(first, float), np.array(second, float))
-    assert found == (None if expected is None else pytest.approx(expected, abs=1e-6))
 
 
 def test_the_expected_class_rises_with_the_price() -> None:

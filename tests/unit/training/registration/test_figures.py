@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from housing_core.api.spec import Dataset, Training
-from housing_core.bundle import ModelKind, RecipeResult, Summary
+from housing_core.bundle import Comparison, Interval, ModelKind, RecipeResult, Summary
 from housing_training.evaluation.inspection import learning_curve, permutation_importance
 from housing_training.evaluation.metrics import BASELINE_NAME
 from housing_training.registration.figures import evaluation_files
@@ -126,8 +126,14 @@ def test_plots_of_little_are_plots(svg: str) -> None:
     assert not [text for text in found.itertext() if text and "nan" in text]
 
 
-def card_of(trained: Trained, warnings: list[str], uri: str = "pvc://listings/all") -> str:
-    summary = summary_of(trained, warnings).model_copy(update={"dataset_uri": uri})
+def card_of(
+    trained: Trained,
+    warnings: list[str],
+    uri: str = "pvc://listings/all",
+    comparison: Comparison | None = None,
+) -> str:
+    changes = {"dataset_uri": uri, "comparison": comparison}
+    summary = summary_of(trained, warnings).model_copy(update=changes)
     return model_card(
         summary,
         trained.prepared.schema,
@@ -153,6 +159,27 @@ def test_the_card_says_what_it_is_how_good_and_what_to_beware_of(
     assert f"| {beside.low:.3f} to {beside.high:.3f} |" in card
     assert "## Made with\n\npython 3.13.1, scikit-learn 1.9.0" in card
     assert f"Time was for 1 of the {len(trained.prepared.schema.columns)} columns." in card
+
+
+def test_the_card_shows_the_version_beside_the_one_in_production(trained: Trained) -> None:
+    comparison = Comparison(
+        champion_version="7",
+        rows=5400,
+        champion_macro_f1=0.7,
+        champion_macro_f1_interval=Interval(low=0.68, high=0.72),
+        challenger_macro_f1=0.71,
+        challenger_rank_correlation=0.8,
+        challenger_rank_correlation_interval=Interval(low=0.78, high=0.82),
+        champion_boundaries=[1.0, 2.0],
+    )
+    card = card_of(trained, [], comparison=comparison)
+    assert "| on 5,400 rows | this version | 95 % interval | version 7 | 95 % interval |" in card
+    # What an older training did not keep is not known.
+    assert "\n| macro F1 | 0.7100 | unknown | 0.7000 | 0.680 to 0.720 |\n" in card
+    shown = "rank correlation of expected class and price"
+    assert f"\n| {shown} | 0.8000 | 0.780 to 0.820 | unknown | unknown |\n" in card
+    uncompared = comparison.model_copy(update={"champion_macro_f1": None, "left_out": 9})
+    assert "| version 7 |" not in card_of(trained, [], comparison=uncompared)
 
 
 def test_a_card_that_the_database_has_room_for_is_the_description(trained: Trained) -> None:

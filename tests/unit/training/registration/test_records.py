@@ -169,19 +169,33 @@ def test_scores_that_are_not_known_are_no_metrics(trained: Trained) -> None:
     }
 
 
-def test_the_distance_to_production_is_a_metric_with_its_interval(trained: Trained) -> None:
+def test_the_comparison_with_production_is_metrics_with_their_intervals_where_known(
+    trained: Trained,
+) -> None:
     comparison = Comparison(
         champion_version="1",
         rows=60,
         champion_macro_f1=0.7,
         challenger_macro_f1=0.72,
+        challenger_rank_correlation=0.8,
+        challenger_rank_correlation_interval=Interval(low=0.75, high=0.84),
         champion_boundaries=[1.0, 2.0],
         ahead=0.02,
         ahead_interval=Interval(low=-0.01, high=0.05),
     )
-    found = records.metrics(summary_of(trained, "EncodedBoosting", comparison), ["a", "b", "c"])
-    assert (found["ahead_low"], found["ahead"], found["ahead_high"]) == (-0.01, 0.02, 0.05)
-    assert found["champion_macro_f1"] == 0.7
+    summary = summary_of(trained, "EncodedBoosting", comparison)
+    found = records.metrics(summary, ["a", "b", "c"])
+    alone = records.metrics(summary.model_copy(update={"comparison": None}), ["a", "b", "c"])
+    assert {name: found[name] for name in found.keys() - alone.keys()} == {
+        "champion_macro_f1": 0.7,
+        "challenger_macro_f1": 0.72,
+        "challenger_rank_correlation": 0.8,
+        "challenger_rank_correlation_low": 0.75,
+        "challenger_rank_correlation_high": 0.84,
+        "ahead": 0.02,
+        "ahead_low": -0.01,
+        "ahead_high": 0.05,
+    }
 
 
 @pytest.mark.parametrize(
