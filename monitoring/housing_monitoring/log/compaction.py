@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from housing_core import prediction_log as log
 from housing_core import storage
+from housing_core.log_reading.files import open_source
 from housing_core.prediction_log import Replaced
 
 GRACE = timedelta(minutes=45)
@@ -126,19 +127,6 @@ def plan(
     )
 
 
-def current_files(folder: storage.Location) -> list[storage.DataFile]:
-    """The files of an hour's folder, hidden and foreign ones too, but those that are replaced.
-
-    Raises:
-        StorageError: when it cannot be listed or read.
-
-    """
-    files = storage.list_folder(folder)
-    found = [_look(folder, file) for file in files if log.is_compacted(_name(file))]
-    replaced = [f.replaced for f in found if isinstance(f, _Source) and f.replaced is not None]
-    return [file for file in files if not any(_name(file) in names for names in replaced)]
-
-
 def compact(
     folder: storage.Location, files: Sequence[storage.DataFile], table: log.Table, now: datetime
 ) -> Compacted:
@@ -176,23 +164,6 @@ def compact(
     rows, merged = _merge(folder, {name: sources[name] for name in todo.merge}, unreadable)
     delete_files(folder, todo.delete)
     return Compacted(merged, rows, len(todo.delete), unreadable)
-
-
-def open_source(location: storage.Location, *, whole: bool) -> pa.NativeFile:
-    """Open a file of the log, or fetch it whole.
-
-    Raises:
-        StorageError: when it cannot be opened or fetched.
-
-    """
-    handle = storage.open_location(location)
-    if not whole:
-        return handle
-    try:
-        with handle:
-            return pa.BufferReader(handle.read())
-    except (OSError, pa.ArrowException) as error:
-        raise storage.StorageError(f"{location.path} cannot be read: {error}") from error
 
 
 def delete_files(folder: storage.Location, names: Sequence[str]) -> None:
@@ -327,7 +298,7 @@ def _look_at(
 
 
 def _look(
-    folder: storage.Location, file: storage.DataFile, table: log.Table | None = None
+    folder: storage.Location, file: storage.DataFile, table: log.Table
 ) -> _Source | UnreadableError | None:
     """A file's schema and what it replaces; None for one that was deleted meanwhile."""
     name = _name(file)
@@ -345,7 +316,7 @@ def _look(
     replaced = Replaced.from_metadata(schema.metadata)
     if log.is_compacted(name) and replaced is None:
         return UnreadableError(name, "does not say which files it replaces")
-    missing = _NEEDED[table] - set(schema.names) if table else ()
+    missing = _NEEDED[table] - set(schema.names)
     if missing:
         return UnreadableError(name, f"has no column {', '.join(sorted(missing))}")
     plain = schema.remove_metadata()

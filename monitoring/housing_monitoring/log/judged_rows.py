@@ -13,8 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from housing_core import prediction_log as log
-from housing_monitoring.columns import encoded, rows_of
-from housing_monitoring.log.files import (
+from housing_core.log_reading.files import (
     PREDICTIONS,
     READERS,
     LogFile,
@@ -24,7 +23,8 @@ from housing_monitoring.log.files import (
     microseconds_of,
     read_columns,
 )
-from housing_monitoring.log.identity import digest, identities
+from housing_core.log_reading.identity import digest, identities
+from housing_monitoring.columns import encoded, rows_of
 from housing_monitoring.measures.performance import CONFIDENCE_BINS
 
 TRACK = "production"

@@ -13,15 +13,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from housing_core.cleaning import CleaningRules
-from housing_monitoring.columns import categorical_column, numeric_column
-from housing_monitoring.log.files import (
+from housing_core.log_reading.files import (
     CHUNK_ROWS,
+    CLOCK_DISAGREEMENT,
     READERS,
     LogFile,
     NotOfTheLogError,
     list_hours,
     read_features,
 )
+from housing_monitoring.columns import categorical_column, numeric_column
 from housing_monitoring.log.judged_rows import Asked, Part, each_once, read_parts
 from housing_monitoring.measures.performance import CONFIDENCE_BINS
 from housing_monitoring.measures.tally import NumberTally, Tally, blocks_of, tally_of
@@ -29,9 +30,6 @@ from housing_monitoring.profile import Profile
 
 COPY = "is a copy: other files hold each of its rows"
 """Why a file was passed over that counts nothing."""
-
-CLOCK_DISAGREEMENT = timedelta(hours=1)
-"""How far ahead of this clock rows are looked for, so that they can be counted and named."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import pytest
 
 from housing_core.bundle import CategoricalProfile, Reference
 from housing_core.cleaning import CleaningRules
+from housing_core.log_reading import files as log_files
 from housing_core.storage import StorageError, StorageUnavailableError
-from housing_monitoring.log import files as log_files
 from housing_monitoring.log.window import Window, read_window
 from housing_monitoring.profile import Profile
 from tests.prediction_logs import predictions_table, write_table

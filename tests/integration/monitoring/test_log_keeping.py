@@ -15,8 +15,8 @@ import pytest
 
 from housing_core import prediction_log as log
 from housing_core import storage
+from housing_core.log_reading.files import current_files
 from housing_monitoring.log import compaction
-from housing_monitoring.log.compaction import current_files
 from housing_monitoring.log.housekeeping import Kept, keep_log
 from tests.prediction_logs import predictions_table
 from tests.s3_server import S3Server

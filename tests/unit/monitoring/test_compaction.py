@@ -10,9 +10,10 @@ import pytest
 
 from housing_core import prediction_log as log
 from housing_core import storage
+from housing_core.log_reading.files import current_files
 from housing_core.prediction_log import Replaced
 from housing_monitoring.log import compaction
-from housing_monitoring.log.compaction import GRACE, compact, current_files, plan
+from housing_monitoring.log.compaction import GRACE, compact, plan
 from tests.prediction_logs import predictions_table
 
 HOUR = datetime(2026, 11, 23, 15, tzinfo=UTC)

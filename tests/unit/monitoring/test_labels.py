@@ -8,7 +8,7 @@ import pytest
 
 from housing_core.bundle import Reference
 from housing_core.cleaning import CleaningRules
-from housing_monitoring.log import labels as labels_module
+from housing_core.log_reading import labels as labels_module
 from housing_monitoring.log.labels import UNKNOWN, read_labelled
 from housing_monitoring.measures.performance import Labelled
 from housing_monitoring.profile import Profile

@@ -12,8 +12,8 @@ import pytest
 from housing_core import prediction_log as log
 from housing_core.bundle import CategoricalProfile, NumericProfile, Reference
 from housing_core.cleaning import CleaningRules, NumberRule
+from housing_core.log_reading import files as log_files
 from housing_core.storage import StorageError
-from housing_monitoring.log import files as log_files
 from housing_monitoring.log import window as window_module
 from housing_monitoring.log.window import COPY, Window, read_window
 from housing_monitoring.measures.statistics import Moments

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from housing_core import prediction_log as log
 from housing_core import storage
-from housing_monitoring.log.compaction import current_files, open_source
+from housing_core.prediction_log import Replaced
 
 SUFFIX = ".parquet"
 
@@ -31,11 +31,14 @@ CHUNK_ROWS = 100_000
 WHOLE_FILE_BYTES = 2 * 1024**2
 """A smaller file is fetched whole, as one request is quicker than several; it has fewer rows than those."""
 
+CLOCK_DISAGREEMENT = timedelta(hours=1)
+"""How far ahead of this clock rows are looked for, so that they can be counted and named."""
+
 _MANY_HOURS = 48
 """Of more hours than these it is asked first which are there: most have no feedback."""
 
 PREDICTIONS = pa.schema([f for f in log.predictions_schema([]) if f.name != log.FEATURES])
-"""Columns of predictions that monitoring reads beside the features."""
+"""Columns of predictions beside the features."""
 
 _REPEATING = (log.MODEL_VERSION, log.TRACK, log.PREDICTED_CLASS)
 """Those whose few texts are read as a dictionary."""
@@ -83,23 +86,90 @@ class Stretch:
 
 
 def list_hours(
-    uri: str, table: log.Table, model: str, start: datetime, end: datetime
+    uri: str, table: log.Table, model: str, start: datetime | None, end: datetime
 ) -> Iterator[list[LogFile]]:
     """The files of each hour that may hold rows with start <= time <= end, the oldest hour first.
+
+    Args:
+        uri: of the prediction log.
+        table: predictions or feedback.
+        model: `<namespace>.<name>`.
+        start: aware; None for all there are.
+        end: aware.
 
     Raises:
         StorageError: when one cannot be listed.
 
     """
-    root = storage.locate(uri)
-    wanted = log.partitions(table, model, start, end)
-    if len(wanted) > _MANY_HOURS:
-        there = set(storage.list_folders(root.child(str(PurePosixPath(wanted[0]).parent))))
-        wanted = [folder for folder in wanted if PurePosixPath(folder).name in there]
-    folders = [root.child(folder) for folder in wanted]
+    place = storage.locate(uri).child(log.model_folder(table, model))
+    if start is None:
+        wanted = hours_of(place, end)
+    else:
+        wanted = [PurePosixPath(p).name for p in log.partitions(table, model, start, end)]
+        if len(wanted) > _MANY_HOURS:
+            there = set(storage.list_folders(place))
+            wanted = [name for name in wanted if name in there]
+    folders = [place.child(name) for name in wanted]
     with ThreadPoolExecutor(READERS) as pool:
         for folder, files in zip(folders, pool.map(current_files, folders), strict=True):
-            yield [LogFile(folder.child(PurePosixPath(f.uri).name), f.size) for f in files]
+            yield log_files(folder, files)
+
+
+def hours_of(place: storage.Location, end: datetime | None = None) -> list[str]:
+    """Names of the folders of hours in a model's folder, the oldest first.
+
+    Args:
+        place: the model's folder.
+        end: hours that begin later are left out; aware.
+
+    Raises:
+        StorageError: when it cannot be listed.
+
+    """
+    return [
+        name
+        for name in storage.list_folders(place)
+        if (hour := log.hour_of(name)) is not None and (end is None or hour <= end)
+    ]
+
+
+def log_files(folder: storage.Location, files: Iterable[storage.DataFile]) -> list[LogFile]:
+    """Files in the folder of an hour, to be read."""
+    return [LogFile(folder.child(PurePosixPath(f.uri).name), f.size) for f in files]
+
+
+def current_files(folder: storage.Location) -> list[storage.DataFile]:
+    """The files of an hour's folder, hidden and foreign ones too, but those that are replaced.
+
+    Raises:
+        StorageError: when it cannot be listed or read.
+
+    """
+    files = storage.list_folder(folder)
+    found = [
+        replaced
+        for file in files
+        if log.is_compacted(PurePosixPath(file.uri).name)
+        and (replaced := _replaced(folder, file)) is not None
+    ]
+    return [f for f in files if not any(PurePosixPath(f.uri).name in names for names in found)]
+
+
+def open_source(location: storage.Location, *, whole: bool) -> pa.NativeFile:
+    """Open a file of the log, or fetch it whole.
+
+    Raises:
+        StorageError: when it cannot be opened or fetched.
+
+    """
+    handle = storage.open_location(location)
+    if not whole:
+        return handle
+    try:
+        with handle:
+            return pa.BufferReader(handle.read())
+    except (OSError, pa.ArrowException) as error:
+        raise storage.StorageError(f"{location.path} cannot be read: {error}") from error
 
 
 def read_columns(file: LogFile, columns: pa.Schema) -> Iterator[tuple[Stretch, pa.Table]]:
@@ -123,8 +193,12 @@ def read_columns(file: LogFile, columns: pa.Schema) -> Iterator[tuple[Stretch, p
         yield stretch, found
 
 
-def read_features(stretch: Stretch, names: Sequence[str]) -> pa.Table:
+def read_features(stretch: Stretch, names: Sequence[str] | None = None) -> pa.Table:
     """JSON texts of some features as dictionaries, a column each; null where one is absent.
+
+    Args:
+        stretch: the rows.
+        names: of the features; None for all that the file has.
 
     Raises:
         NotOfTheLogError: when the content of the file is corrupt.
@@ -183,7 +257,7 @@ def _columns(stretch: Stretch, columns: pa.Schema, source: pa.NativeFile) -> pa.
     return found
 
 
-def _features(stretch: Stretch, names: Sequence[str], source: pa.NativeFile) -> pa.Table:
+def _features(stretch: Stretch, names: Sequence[str] | None, source: pa.NativeFile) -> pa.Table:
     metadata = pq.read_metadata(source)
     schema = metadata.schema.to_arrow_schema()
     position = schema.get_field_index(log.FEATURES)
@@ -192,6 +266,8 @@ def _features(stretch: Stretch, names: Sequence[str], source: pa.NativeFile) -> 
     kind = schema.field(position).type
     if not pa.types.is_struct(kind):
         raise NotOfTheLogError(f"is corrupt or foreign: {log.FEATURES} is {kind}")
+    if names is None:
+        names = [field.name for field in kind]
     there = [name for name in names if kind.get_field_index(name) >= 0]
     for name in there:
         if not _is_text(kind.field(name).type):
@@ -253,6 +329,20 @@ def _parsed(file: LogFile, read: Callable[[pa.NativeFile], _T]) -> _T:
     except _FAILURES as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise NotOfTheLogError(f"is corrupt or foreign: {reason}") from error
+
+
+def _replaced(folder: storage.Location, file: storage.DataFile) -> Replaced | None:
+    """What a compacted file replaces; None for one that is damaged, or was deleted meanwhile."""
+    location = folder.child(PurePosixPath(file.uri).name)
+    try:
+        with open_source(location, whole=file.size < WHOLE_FILE_BYTES) as source:
+            return Replaced.from_metadata(pq.read_schema(source).metadata)
+    except storage.StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
+    except _FAILURES:
+        return None
 
 
 def _opened(file: LogFile, *, whole: bool) -> pa.NativeFile:
