@@ -103,6 +103,7 @@ class TrainingTask(_Task):
             `production_version`.
         production_version: the champion to compare with, whose boundaries `Keep` keeps.
         crewing: where its workers come, when it has any.
+        log_uri: of the prediction log, when its labelled predictions join the dataset.
 
     """
 
@@ -115,6 +116,7 @@ class TrainingTask(_Task):
     needs_new_rows: bool = False
     production_version: str | None = None
     crewing: Crewing | None = None
+    log_uri: str | None = None
 
 
 class WorkerTask(_Task):

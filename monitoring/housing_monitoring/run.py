@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from housing_core import storage
 from housing_core.drift_report import DriftReport
+from housing_core.log_reading.dataset import list_dataset
 from housing_core.registry import Registry
 from housing_core.tasks import MonitoringTask
 from housing_monitoring.kube import apply_drift
@@ -75,9 +76,8 @@ def _labelled(task: MonitoringTask, profile: Profile, now: datetime) -> Labelled
 
 def _with_fingerprint(report: DriftReport, task: MonitoringTask) -> DriftReport:
     """The report with the digest of the dataset's listing; a dataset that is away is only noted."""
-    suffixes = storage.DATASET_SUFFIXES[task.dataset.format]
     try:
-        digest = storage.fingerprint(storage.list_files(task.dataset.uri, suffixes))
+        digest = storage.fingerprint(list_dataset(task.dataset, task.log_uri, task.model_name))
     except storage.StorageError as error:
         logger.warning("the dataset cannot be listed", extra={"why": str(error)})
         message = f"the dataset cannot be listed, so a change of it would not be seen: {error}"

@@ -182,6 +182,8 @@ MISTAKES = [
     ),
     ("spec.dataset.split", {"timeColumn": "Fiyat"}, "split must not name the target column"),
     ("spec.dataset.format", "Excel", "Unsupported value"),
+    ("spec.dataset.feedback", "Join", "needs serving.feedback.tokenSecretRef"),
+    ("spec.dataset.feedback", "yes", "Unsupported value"),
     ("spec.training.auto.timeBudget", "0s", "must be longer than zero"),
     ("spec.training.recipe", "deep", "Unsupported value"),
     ("spec.training.timeout", "two hours", "spec.training.timeout"),
@@ -295,6 +297,14 @@ CORRECT = [
     ("spec.dataset.target", {"column": "p", "quantiles": [0.5], "classes": ["a", "b"]}),
     ("spec.dataset.target", {"column": "Fiyat (₺)"}),
     ("spec.dataset.crosses", []),
+    ("spec.dataset.feedback", "Ignore"),
+    (
+        "spec",
+        {
+            "dataset": {"uri": "/data", "target": {"column": "p"}, "feedback": "Join"},
+            "serving": {"feedback": {"tokenSecretRef": {"name": "istanbul-feedback"}}},
+        },
+    ),
     ("spec.training.timeout", "1h30m"),
     ("spec.training.search", {"trials": 2}),
     ("spec.training.search", {"trials": 500, "timeout": "1h59m"}),

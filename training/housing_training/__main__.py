@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from housing_core import __version__, logs
+from housing_core.log_reading.dataset import FeedbackError
 from housing_core.registry import Registry, RegistryError
 from housing_core.storage import StorageError, StorageUnavailableError
 from housing_core.tasks import (
@@ -68,6 +69,8 @@ def _train() -> TrainingOutcome:
         return job.fail("InvalidData", str(error))
     except StorageUnavailableError as error:
         return job.fail("Failed", str(error))
+    except FeedbackError as error:
+        return job.fail("InvalidData", str(error))
     except StorageError as error:
         return job.fail("InvalidData", f"dataset.uri: {error}")
     except RegistryError as error:

@@ -17,9 +17,10 @@ import numpy as np
 from housing_core import bundle as parts
 from housing_core.api.status import Outcome
 from housing_core.bundle import BUNDLE_PATH, Summary
+from housing_core.log_reading.dataset import list_dataset, split_listing
 from housing_core.registry import Registry, RegistryError
 from housing_core.registry_types import RegisteredVersion
-from housing_core.storage import DATASET_SUFFIXES, DataFile, fingerprint, list_files
+from housing_core.storage import DataFile, fingerprint
 from housing_core.tasks import TrainingOutcome, TrainingTask
 from housing_core.times import format_time
 from housing_training.data.learned_rows import LEARNED_ARTIFACT, LearnedRows
@@ -34,7 +35,12 @@ from housing_training.models.fitted import Model
 from housing_training.production import ROWS_ARTIFACT, Production
 from housing_training.progress import Progress
 from housing_training.registration.figures import evaluation_files
-from housing_training.registration.model_card import CARD_FILE, description, model_card
+from housing_training.registration.model_card import (
+    CARD_FILE,
+    description,
+    in_a_sentence,
+    model_card,
+)
 from housing_training.registration.records import environment, metrics, parameters, tags
 from housing_training.resumable import ResumableLearning
 from housing_training.selection.racing import calibration_of
@@ -128,6 +134,7 @@ class TrainingJob:
             message = (
                 f"each of the {len(rows.identity)} rows at {task.dataset.uri} was seen by version "
                 f"{task.production_version}: add listings to it"
+                + (", or send true prices to /feedback" if task.log_uri else "")
             )
             self._end(run, "NoNewData", message)
             return self._outcome("NoNewData", message)
@@ -150,7 +157,7 @@ class TrainingJob:
         )
         summary = Summary.model_validate_json(content)
         self.dataset_fingerprint = summary.dataset_fingerprint
-        message = _in_words(version, summary)
+        message = in_a_sentence(version.number, summary)
         if run_id is not None:
             found = patiently(lambda: self.registry.run(run_id))
             if found.status != "FINISHED":  # killed between registering and its end
@@ -228,6 +235,7 @@ class TrainingJob:
             comparison=comparison,
             rows=len(rows.identity),
             new_rows=new_rows,
+            feedback_rows=rows.feedback,
             holdout_rows=int(rows.holdout.sum()),
             dataset_uri=task.dataset.uri,
             dataset_fingerprint=fingerprint(files),
@@ -280,7 +288,7 @@ class TrainingJob:
                 tags={"trigger": task.trigger, "macro_f1": f"{summary.scores.macro_f1:.4f}"},
                 description=description(card, warnings),
             )
-        self._end(run, "Registered", _in_words(version, summary))
+        self._end(run, "Registered", in_a_sentence(version.number, summary))
         return version
 
     def _files(self, run: TrainingRun) -> list[DataFile]:
@@ -289,7 +297,7 @@ class TrainingJob:
             files = [DataFile(**entry) for entry in json.loads(run.download(FILES_ARTIFACT))]
             self.progress.say(f"reading the {len(files)} files that an earlier attempt pinned")
         else:
-            files = list_files(self.task.dataset.uri, DATASET_SUFFIXES[self.task.dataset.format])
+            files = list_dataset(self.task.dataset, self.task.log_uri, self.task.model_name)
         self.dataset_fingerprint = fingerprint(files)
         return files
 
@@ -363,11 +371,13 @@ class TrainingJob:
             | {
                 "rows": summary.rows,
                 "new_rows": summary.new_rows,
+                "feedback_rows": summary.feedback_rows,
                 "holdout_rows": summary.holdout_rows,
                 "bundle_bytes": summary.bundle_bytes,
             },
         )
-        run.log_dataset(task.dataset.uri, summary.dataset_digest, len(files), summary.rows)
+        listings, _ = split_listing(files)
+        run.log_dataset(task.dataset.uri, summary.dataset_digest, len(listings), summary.rows)
 
     def _end(self, run: TrainingRun, outcome: Outcome, message: str) -> None:
         self.progress.messages.append(message)
@@ -385,20 +395,3 @@ class TrainingJob:
             dataset_fingerprint=self.dataset_fingerprint,
             message=message,
         )
-
-
-def _in_words(version: RegisteredVersion, summary: Summary) -> str:
-    text = (
-        f"version {version.number}: macro F1 {summary.scores.macro_f1:.3f} on "
-        f"{summary.holdout_rows} rows ({summary.baseline_name} {summary.baseline.macro_f1:.3f})"
-    )
-    if summary.intervals is not None:
-        within = summary.intervals.macro_f1
-        text += f", 95 % interval {within.low:.3f} to {within.high:.3f}"
-    if summary.recipe is not None:
-        text += f"; {summary.recipe.in_words()}"
-    if summary.comparison is not None:
-        text += f"; {summary.comparison.in_words()}"
-    if summary.resumed_from_trees:
-        text += f"; resumed from tree {summary.resumed_from_trees}"
-    return text

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from housing_core.api.base import ApiType
+from housing_core.api.base import ApiType, rule, rules
 from housing_core.api.blocks.dataset import Column, ColumnKind, Cross, Dataset, Target
 from housing_core.api.blocks.monitoring import Monitoring, Thresholds
 from housing_core.api.blocks.promotion import Gates, Promotion
@@ -46,6 +46,17 @@ __all__ = [
 
 class HousingModelSpec(ApiType):
     """A tabular classifier that is kept good in production."""
+
+    model_config = {
+        "json_schema_extra": rules(
+            rule(
+                "!has(self.dataset.feedback) || self.dataset.feedback != 'Join' "
+                "|| has(self.serving.feedback.tokenSecretRef)",
+                "dataset.feedback: Join needs serving.feedback.tokenSecretRef: without a token no "
+                "feedback is taken that could join",
+            ),
+        )
+    }
 
     dataset: Dataset = Field(description="The listings to learn from.")
     training: Training = Field(default_factory=Training, description="How the model is trained.")

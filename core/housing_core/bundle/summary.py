@@ -73,6 +73,7 @@ class Summary(Part):
         comparison: None when no version was in production, or it has no bundle to score.
         rows: distinct rows with a usable price, both sides of the split.
         new_rows: those among them that the version in production had not seen.
+        feedback_rows: those of `rows` that came as labelled predictions, not from files.
         holdout_rows: those that the scores are of.
         dataset_fingerprint: digest of the listing of its files.
         dataset_digest: of the content of the distinct rows with a price, in any order; empty in
@@ -99,6 +100,7 @@ class Summary(Part):
     comparison: Comparison | None = None
     rows: int
     new_rows: int
+    feedback_rows: int = 0
     holdout_rows: int
     dataset_uri: str
     dataset_fingerprint: str

@@ -170,7 +170,7 @@ def blocked(
             f"step {status.candidate.step}",
         )
     return (
-        _no_new_data(wanted, status)
+        _no_new_data(wanted, spec, status)
         or _refused(status, generation)
         or _failure_backoff(status, now)
         or _cooldown(spec, status, now)
@@ -178,7 +178,9 @@ def blocked(
     )
 
 
-def _no_new_data(wanted: Wanted, status: HousingModelStatus) -> Block | None:
+def _no_new_data(
+    wanted: Wanted, spec: HousingModelSpec, status: HousingModelStatus
+) -> Block | None:
     seen = status.retraining.no_new_data_fingerprint
     if seen is None:
         return None
@@ -191,7 +193,9 @@ def _no_new_data(wanted: Wanted, status: HousingModelStatus) -> Block | None:
     return Block(
         "NoNewData",
         "every row of the dataset was already known to the version in production: add files with "
-        "newer listings under spec.dataset.uri; the next drift report notices them",
+        "newer listings under spec.dataset.uri"
+        + (", or send true prices to /feedback" if spec.dataset.feedback == "Join" else "")
+        + "; the next drift report notices them",
     )
 
 

@@ -37,8 +37,10 @@ def children(blueprint: Blueprint, plan: Plan) -> list[dict[str, Any]]:
         for track in TRACKS
         for body in track_objects(blueprint, track, getattr(plan, track), rejected)
     ]
-    if tracks:
-        bodies += [*serving_claim(blueprint), *tracks]
+    if tracks or blueprint.spec.dataset.feedback == "Join":
+        # A training that reads the log mounts its claim, also before anything is served.
+        bodies += serving_claim(blueprint)
+    bodies += tracks
     watched = plan.production.confirmed_version or plan.production.version
     if watched is not None:
         bodies.append(cron_job(blueprint, watched, running=plan.monitoring))

@@ -23,4 +23,6 @@ def means(spec: HousingModelSpec) -> str:
         "timeout": spec.training.timeout,
         "credentials": credentials.to_json() if credentials else None,
     }
+    if spec.dataset.feedback == "Join":
+        given["log"] = spec.serving.prediction_log.uri
     return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:16]

@@ -11,7 +11,7 @@ from housing_operator.observation import Model
 from housing_operator.resources.blueprint import Blueprint
 from housing_operator.resources.labels import labels
 from housing_operator.resources.names import component_name
-from housing_operator.resources.pods import Program, claims_of, pod_template
+from housing_operator.resources.pods import Program, claims_of, each_once, pod_template
 from housing_operator.resources.serving import log_claims, log_uri
 
 RUN_SECONDS = 1_800
@@ -85,9 +85,7 @@ def cron_job(blueprint: Blueprint, version: str, *, running: bool) -> dict[str, 
         thresholds=monitoring.thresholds,
         retention_days=spec.serving.prediction_log.retention_days,
     )
-    log = log_claims(blueprint)
     data = claims_of(blueprint, spec.dataset.uri, read_only=True)
-    mounted = {claim.name for claim in log}
     program = Program(
         component="monitoring",
         image=blueprint.settings.monitoring_image,
@@ -95,7 +93,7 @@ def cron_job(blueprint: Blueprint, version: str, *, running: bool) -> dict[str, 
         default_resources=RESOURCES,
         token=True,
         secret=blueprint.dataset_secret,
-        claims=(*log, *(claim for claim in data if claim.name not in mounted)),
+        claims=each_once(*log_claims(blueprint), *data),
         container={"terminationMessagePolicy": "FallbackToLogsOnError"},
         pod={"restartPolicy": "Never"},
     )

@@ -76,7 +76,7 @@ def _egress(blueprint: Blueprint, component: Component) -> list[dict[str, Any]]:
     if hidden or (reads_dataset and blueprint.dataset_secret):
         return [{}]
     storage = [blueprint.spec.dataset.uri] if reads_dataset else []
-    if component != "training":
+    if component != "training" or blueprint.spec.dataset.feedback == "Join":
         storage.append(log_uri(blueprint))
     mlflow = blueprint.settings.tracking_uri
     ports, namespaces = _destinations(

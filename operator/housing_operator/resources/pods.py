@@ -62,6 +62,14 @@ def claims_of(blueprint: Blueprint, uri: str, *, read_only: bool = False) -> tup
     return (Claim(name, read_only, one_node=name not in blueprint.many_nodes),)
 
 
+def each_once(*claims: Claim) -> tuple[Claim, ...]:
+    """Claims of which several may be one; the first of these says how it is mounted."""
+    first: dict[str, Claim] = {}
+    for claim in claims:
+        first.setdefault(claim.name, claim)
+    return tuple(first.values())
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """What one of the programs needs around it.

@@ -61,13 +61,13 @@ def log_uri(blueprint: Blueprint) -> str:
     return given or f"pvc://{serving_claim_name(blueprint.name)}/predictions-log"
 
 
-def log_claims(blueprint: Blueprint) -> tuple[Claim, ...]:
+def log_claims(blueprint: Blueprint, *, read_only: bool = False) -> tuple[Claim, ...]:
     """The claim that the prediction log is on, as a tuple of one; none for another place."""
     log = blueprint.spec.serving.prediction_log
     if log.uri is not None:
-        return claims_of(blueprint, log.uri)
+        return claims_of(blueprint, log.uri, read_only=read_only)
     name = serving_claim_name(blueprint.name)
-    return (Claim(name, one_node=log.access_mode == "ReadWriteOnce"),)
+    return (Claim(name, read_only, one_node=log.access_mode == "ReadWriteOnce"),)
 
 
 def serving_claim(blueprint: Blueprint) -> list[dict[str, Any]]:

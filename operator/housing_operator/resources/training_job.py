@@ -12,7 +12,8 @@ from housing_operator.resources.labels import HAS_WORKERS, labels
 from housing_operator.resources.means import MEANS, means
 from housing_operator.resources.names import component_name
 from housing_operator.resources.ownership import owned
-from housing_operator.resources.pods import Program, claims_of, pod_template
+from housing_operator.resources.pods import Program, claims_of, each_once, pod_template
+from housing_operator.resources.serving import log_claims, log_uri
 
 POD_RETRIES = 3
 """Pods that the Job controller starts anew by itself; each goes on from the last checkpoint."""
@@ -42,13 +43,17 @@ def training_job(blueprint: Blueprint, start: StartTraining) -> dict[str, Any]:
     spec, task = blueprint.spec, start.task
     if task.training.distributed is not None:
         task = task.model_copy(update={"crewing": Crewing(tls_folder=TLS_FOLDER)})
+    claims = claims_of(blueprint, spec.dataset.uri, read_only=True)
+    if spec.dataset.feedback == "Join":
+        task = task.model_copy(update={"log_uri": log_uri(blueprint)})
+        claims = each_once(*claims, *log_claims(blueprint, read_only=True))
     program = Program(
         component="training",
         image=blueprint.settings.training_image,
         task=task.to_environment(),
         default_resources=RESOURCES,
         secret=blueprint.dataset_secret,
-        claims=claims_of(blueprint, spec.dataset.uri, read_only=True),
+        claims=claims,
         own_address=task.crewing is not None,
         environment={IMAGE_VARIABLE: blueprint.settings.training_image},
         volumes=[tls_volume(blueprint.name)] if task.crewing else (),

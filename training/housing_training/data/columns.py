@@ -200,7 +200,7 @@ def infer_column(
         # Before numbers: "24 February 2022" would be 24 with a unit.
         return "it holds dates: listings to come have dates that training cannot have seen"
     learned = _learn(texts, stored_as_numbers)
-    if learned.readable >= READABLE_SHARE and learned.coded <= 1 - READABLE_SHARE:
+    if are_numbers(learned):
         if _numbers_rows(learned, rows, len(present)):
             return "it numbers the rows"
         return InputColumn(name, "Numeric", _numeric_reason(learned, rows, column), learned.rule)
@@ -220,6 +220,11 @@ def count_categories(name: str, column: Cells) -> dict[str, int]:
     if absent:
         categories[""] = categories.get("", 0) + absent
     return categories
+
+
+def are_numbers(learned: LearnedNumbers) -> bool:
+    """Whether a column of such texts is numeric, where the spec does not say otherwise."""
+    return learned.readable >= READABLE_SHARE and learned.coded <= 1 - READABLE_SHARE
 
 
 def _by_cardinality(categories: int) -> InputKind:

@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from housing_core.cleaning import (
     NumberRule,
@@ -83,6 +84,21 @@ def learn_numbers(texts: Iterable[tuple[str, int]], *, known_to_be: bool = False
         values=values,
         coded=coded / read if read else 0.0,
     )
+
+
+def write_number(value: float, rule: NumberRule) -> str:
+    """A finite number as a column with this rule writes it; `parse_number` reads it back.
+
+    It teaches `learn_numbers` what the column's other cells do: which mark parts groups, and which
+    prefix is its own.
+    """
+    whole, _, fraction = format(Decimal(repr(value)), "f").partition(".")
+    if rule.thousands:
+        whole = f"{int(whole):,}".replace(",", rule.thousands[0]) if int(whole) else whole
+    if fraction.strip("0"):
+        # Three digits could be taken for a group.
+        whole += rule.decimal + (f"{fraction}0" if len(fraction) == 3 else fraction)
+    return f"{rule.prefixes[0]} {whole}" if rule.prefixes else whole
 
 
 Parts = Mapping[str, tuple[str, str, str]]

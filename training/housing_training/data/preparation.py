@@ -9,8 +9,10 @@ import numpy as np
 
 from housing_core.api.spec import Dataset
 from housing_core.cleaning import NumberRule
+from housing_core.log_reading.dataset import split_listing
 from housing_core.storage import DataFile
 from housing_training.data.columns import content_columns
+from housing_training.data.feedback import join_feedback, read_labelled
 from housing_training.data.reading import Listings, cells, list_columns, read_listings
 from housing_training.data.splitting import (
     Hashes,
@@ -39,6 +41,7 @@ class Rows:
 
     Attributes:
         listings: raw.
+        feedback: how many of the rows came as labelled predictions; they are the last ones.
         prices: (rows,).
         identity: (rows,) hash of each row.
         homes: (rows,) hash of each row without its price.
@@ -51,6 +54,7 @@ class Rows:
     """
 
     listings: Listings
+    feedback: int
     prices: Prices
     identity: Hashes
     homes: Hashes
@@ -66,28 +70,41 @@ def prepare_rows(
 ) -> Rows:
     """Read a dataset and split it.
 
+    Args:
+        files: what `list_dataset` gave.
+        dataset: of the spec.
+        holdout_fraction: share of the rows that is held out.
+        progress: is told what was read and left out.
+
     Raises:
         InvalidDataError: when it cannot be trained on.
         StorageError: when a file cannot be opened.
 
     """
     target = dataset.target.column
+    files, feedback = split_listing(files)
     listings = read_listings(files, dataset.format, target)
+    from_files = len(listings.frame)
+    if from_files == 0:
+        raise InvalidDataError(f"{dataset.uri} holds no rows: add listings")
+    if feedback is not None:
+        listings = join_feedback(listings, read_labelled(feedback), dataset)
+    elif dataset.feedback == "Join":
+        progress.say("dataset.feedback: no true price of a prediction has come yet")
     for message in listings.messages:
         progress.say(message)
     content = content_columns(list(listings.frame.columns), target, dataset.columns)
     _check_split(dataset, list(listings.frame.columns))
     hashes = hash_rows(listings.frame, content, target)
     distinct = first_of_each(hashes.identity)
-    if len(distinct) == 0:
-        raise InvalidDataError(f"{dataset.uri} holds no rows: add listings")
     priced = read_prices(
         target, cells(listings.frame, target), stored_as_numbers=target in listings.numeric
     )
     usable = distinct & ~np.isnan(priced.prices)
     progress.say(
-        f"{len(distinct)} rows read from {len(files)} files: "
-        f"{int((~distinct).sum())} duplicates left out, "
+        f"{from_files} rows read from {len(files)} files"
+        + (f" and {len(distinct) - from_files} from feedback: " if feedback else ": ")
+        + f"{int((~distinct).sum())} duplicates left out, "
         f"{int((distinct & np.isnan(priced.prices)).sum())} without a price above zero left out",
         rows=int(usable.sum()),
     )
@@ -114,6 +131,7 @@ def prepare_rows(
         )
     rows = Rows(
         listings=kept,
+        feedback=int(usable[from_files:].sum()),
         prices=priced.prices[usable],
         identity=identity,
         homes=hashes.features[usable],

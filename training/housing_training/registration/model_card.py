@@ -84,6 +84,26 @@ def description(card: str, warnings: Sequence[str]) -> str:
     return card[: LIMIT - len(pointer)] + pointer
 
 
+def in_a_sentence(version: str, summary: Summary) -> str:
+    """How good a version is, what it is and how it compares, for status and log."""
+    text = (
+        f"version {version}: macro F1 {summary.scores.macro_f1:.3f} on "
+        f"{summary.holdout_rows} rows ({summary.baseline_name} {summary.baseline.macro_f1:.3f})"
+    )
+    if summary.intervals is not None:
+        within = summary.intervals.macro_f1
+        text += f", 95 % interval {within.low:.3f} to {within.high:.3f}"
+    if summary.feedback_rows:
+        text += f"; {summary.feedback_rows} of the {summary.rows} rows came to /feedback"
+    if summary.recipe is not None:
+        text += f"; {summary.recipe.in_words()}"
+    if summary.comparison is not None:
+        text += f"; {summary.comparison.in_words()}"
+    if summary.resumed_from_trees:
+        text += f"; resumed from tree {summary.resumed_from_trees}"
+    return text
+
+
 def _joined(sections: Mapping[str, str]) -> str:
     parts = [
         f"## {heading}\n\n{text}" if heading else text for heading, text in sections.items() if text
@@ -120,8 +140,13 @@ def _what_it_is(summary: Summary, schema: Schema, dataset: Dataset, training: Tr
             f"- recipe `{training.recipe}`, model `{kind}`, calibration `{calibration}`",
             f"- data `{summary.dataset_uri}`, rows `{summary.dataset_digest}`, files "
             f"`{summary.dataset_fingerprint}`",
-            f"- {summary.rows:,} distinct rows, {summary.new_rows:,} of them new; "
-            f"{summary.holdout_rows:,} held out by {split}",
+            f"- {summary.rows:,} distinct rows, {summary.new_rows:,} of them new"
+            + (
+                f", {summary.feedback_rows:,} of them predictions whose price came to `/feedback`"
+                if dataset.feedback == "Join"
+                else ""
+            )
+            + f"; {summary.holdout_rows:,} held out by {split}",
             f"- {len(schema.columns)} columns, {len(schema.crosses)} crosses, "
             f"{summary.bundle_bytes / 1e6:.1f} MB",
         ]

@@ -85,6 +85,7 @@ def parameters(
         # The part behind ? may sign the address.
         "dataset.uri": dataset.uri.partition("?")[0],
         "dataset.format": dataset.format,
+        "dataset.feedback": dataset.feedback,
         "dataset.columns": json.dumps(kinds, ensure_ascii=False),
         "dataset.crosses": json.dumps(combined, ensure_ascii=False),
         **_flatten({"split": given.get("split", "row"), "target": given["target"]}, "dataset."),

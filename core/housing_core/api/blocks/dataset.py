@@ -158,6 +158,12 @@ class Dataset(ApiType):
         description="How rows are parted into those learned from and the holdout; by a hash of "
         "each row when left out.",
     )
+    feedback: Literal["Ignore", "Join"] = Field(
+        default="Ignore",
+        description="Join adds the predictions whose true price came to POST /feedback as listings "
+        "with that price, as long as the prediction log keeps them. Needs "
+        "serving.feedback.tokenSecretRef.",
+    )
     credentials: DatasetCredentials | None = Field(
         default=None, description="How the dataset is reached, where that needs a secret."
     )

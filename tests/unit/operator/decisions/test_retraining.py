@@ -358,6 +358,36 @@ def test_a_new_default_of_the_recipe_trains_no_model_again(recipe: dict[str, str
     assert len(world.tasks) == 2  # so that the above could fail
 
 
+def test_feedback_that_begins_to_join_trains_again_and_its_default_does_not():
+    world = World()
+    world.in_production()
+    del world.status["training"]["spec"]["dataset"]["feedback"]  # as an earlier version kept it
+    world.settle()
+    assert len(world.tasks) == 1
+    world.spec = world.spec | {"dataset": {**world.spec["dataset"], "feedback": "Join"}}
+    world.generation = 2
+    world.step()
+    assert len(world.tasks) == 2
+    assert world.last.actions[0].task.dataset.feedback == "Join"
+
+
+@pytest.mark.parametrize("feedback", ["Ignore", "Join"])
+def test_no_new_data_says_what_may_be_added(feedback: str) -> None:
+    world = World()
+    world.spec = world.spec | {"dataset": {**world.spec["dataset"], "feedback": feedback}}
+    world.in_production().report("r1")
+    world.step()
+    world.end_job(TrainingOutcome(outcome="NoNewData", dataset_fingerprint="f0"))
+    world.settle()
+    (blocked,) = (
+        condition["message"]
+        for condition in world.status["conditions"]
+        if condition["type"] == "RetrainingBlocked"
+    )
+    assert "add files with newer listings" in blocked
+    assert ("send true prices to /feedback" in blocked) == (feedback == "Join")
+
+
 def test_the_key_depends_on_model_spec_token_and_the_training_before():
     spec = HousingModelSpec.model_validate(
         {"dataset": {"uri": "/d", "target": {"column": "p"}}}

@@ -79,6 +79,15 @@ def test_mlflow_is_reached_by_port_outside_the_cluster_and_by_namespace_inside(
         ("monitoring", S3, {80, 443, 6443}),
         ("serving", S3, set()),
         ("serving", {"serving": {"predictionLog": {"uri": "s3://bucket/log"}}}, {80, 443}),
+        ("training", {"serving": {"predictionLog": {"uri": "s3://bucket/log"}}}, set()),
+        (
+            "training",
+            {
+                "dataset": {"uri": "/a", "target": {"column": "p"}, "feedback": "Join"},
+                "serving": {"predictionLog": {"uri": "s3://bucket/log"}},
+            },
+            {80, 443},
+        ),
         ("monitoring", {}, {443, 6443}),
         (
             "training",

@@ -1,9 +1,28 @@
 """The Job of one attempt."""
 
+from dataclasses import replace
+
 import pytest
 
+from housing_core.tasks import TrainingTask
+from housing_operator.plan import ServingPlan
+from housing_operator.resources.children import children
+from housing_operator.resources.means import means
 from housing_operator.resources.training_job import training_job
-from tests.unit.operator.blueprints import blueprint, container_of, pod_of, start
+from housing_operator.resources.training_workers import worker_job
+from tests.unit.operator.blueprints import (
+    DATASET,
+    blueprint,
+    container_of,
+    environment_of,
+    only,
+    pod_of,
+    serving,
+    start,
+)
+
+JOINED = {**DATASET, "feedback": "Join"}
+NOTHING_SERVED = replace(serving(), production=ServingPlan(), staging=ServingPlan())
 
 
 def job(**blocks):
@@ -84,3 +103,62 @@ def test_a_claim_that_many_nodes_can_mount_binds_to_none():
     template = pod_of(training_job(of, start(of)))
     assert "affinity" not in template["spec"]
     assert "housing-operator.dev/one-node" not in template["metadata"]["labels"]
+
+
+def mounts_of(body):
+    """Path → whether it is mounted read-only."""
+    return {m["mountPath"]: m.get("readOnly", False) for m in container_of(body)["volumeMounts"]}
+
+
+def log_uri_of(body):
+    return TrainingTask.model_validate_json(environment_of(body)["HOUSING_TASK"]).log_uri
+
+
+@pytest.mark.parametrize(
+    ("log", "uri", "claims"),
+    [
+        ({}, "pvc://istanbul-serving/predictions-log", {"listings", "istanbul-serving"}),
+        ({"uri": "pvc://logs/a"}, "pvc://logs/a", {"listings", "logs"}),
+        ({"uri": "pvc://listings/log"}, "pvc://listings/log", {"listings"}),
+        ({"uri": "s3://bucket/log"}, "s3://bucket/log", {"listings"}),
+    ],
+)
+def test_feedback_that_joins_is_read_from_the_log_and_never_written(log, uri, claims):
+    body = job(dataset=JOINED, serving={"predictionLog": log})
+    assert log_uri_of(body) == uri
+    mounts = mounts_of(body)
+    assert {path for path in mounts if path != "/tmp"} == {f"/mnt/claims/{c}" for c in claims}
+    assert all(read_only for path, read_only in mounts.items() if path != "/tmp")
+
+
+def test_feedback_that_is_ignored_leaves_the_log_alone():
+    body = job()
+    assert log_uri_of(body) is None
+    assert set(mounts_of(body)) == {"/tmp", "/mnt/claims/listings"}
+
+
+def test_a_log_that_many_nodes_can_mount_binds_the_training_to_none():
+    log = {"predictionLog": {"accessMode": "ReadWriteMany"}}
+    of = blueprint(many_nodes=frozenset({"listings"}), dataset=JOINED, serving=log)
+    assert "affinity" not in pod_of(training_job(of, start(of)))["spec"]
+    of = blueprint(many_nodes=frozenset({"listings"}), dataset=JOINED)
+    assert "affinity" in pod_of(training_job(of, start(of)))["spec"]
+
+
+def test_workers_do_not_read_the_log():
+    of = blueprint(dataset=JOINED, training={"distributed": {"workers": 2}})
+    assert "/mnt/claims/istanbul-serving" not in mounts_of(worker_job(of, "job", "uid"))
+
+
+def test_the_logs_claim_is_there_before_the_first_training_mounts_it():
+    claim = "PersistentVolumeClaim", "istanbul-serving"
+    assert only(children(blueprint(dataset=JOINED), NOTHING_SERVED), *claim)
+    kinds = [body["kind"] for body in children(blueprint(), NOTHING_SERVED)]
+    assert "PersistentVolumeClaim" not in kinds
+
+
+def test_another_place_of_the_log_lets_a_failed_training_go_on_only_where_it_is_read():
+    elsewhere = {"predictionLog": {"uri": "s3://bucket/log"}}
+    for dataset, other in ((JOINED, True), (DATASET, False)):
+        here, there = (means(blueprint(dataset=dataset, serving=s).spec) for s in ({}, elsewhere))
+        assert (here != there) == other

@@ -2,7 +2,8 @@
 
 import pytest
 
-from housing_training.data.numbers import learn_numbers
+from housing_core.cleaning import NumberRule, parse_number
+from housing_training.data.numbers import learn_numbers, write_number
 
 
 @pytest.mark.parametrize(
@@ -107,3 +108,22 @@ def test_leading_zeros_are_told() -> None:
 def test_nothing_is_learned_from_nothing() -> None:
     assert learn_numbers([]).readable == 0
     assert learn_numbers([("", 5), ("n/a", 2)]).values == {}
+
+
+RULES = {
+    "plain": NumberRule(),
+    "turkish": NumberRule(decimal=",", thousands="."),
+    "english": NumberRule(thousands=","),
+    "swiss": NumberRule(thousands="'"),
+    "before": NumberRule(thousands=",", prefixes=("usd",)),
+    "two marks": NumberRule(decimal=".", thousands=",’"),
+}
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+@pytest.mark.parametrize(
+    "value",
+    [0.0, 7.0, 999.0, 1000.0, 3.1e6, 2.5, 0.125, 1234.567, -4.0, -0.5, -1500.25, 1e-7, 3e38],
+)
+def test_what_is_written_by_a_rule_is_read_back(rule: NumberRule, value: float) -> None:
+    assert parse_number(write_number(value, rule), rule) == value
