@@ -168,7 +168,9 @@ def page(results: Sequence[Result]) -> str:
         "all; which one wins hangs on how many folds the budget was enough for. Trees with more than "
         "65,534 thresholds of one column are not taken apart, and ONNX Runtime walks them. In `seed`, SMOTE's neighbours are exact and looked for along one number, and each tree "
         "draws 200,000 rows at most ([why]"
-        "(../decisions/20261129-forests-and-smote-of-a-million-rows.md)).",
+        "(../decisions/20261129-forests-and-smote-of-a-million-rows.md)). Its trees grow faster than "
+        "n·log n: they wait for memory, for one value of one row at a time, from a matrix that no "
+        "cache holds, and longer when others use it too.",
         "",
         "*Growth* is the CPU time against that of the recipe's fewest rows, beside what n·log n would make of it.",
         "",
