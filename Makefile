@@ -124,7 +124,7 @@ bench-serving: setup wrk ## Compare serving with its peers; writes docs/results/
 	@$(BIN)/python -m tests.bench.serving --output docs/results/serving.md
 
 .PHONY: bench-serving-log
-bench-serving-log: setup wrk ## What the prediction log costs; writes its part of docs/results/serving.md, in five minutes.
+bench-serving-log: setup wrk ## What the prediction log costs; writes its part of docs/results/serving.md, in three minutes.
 	@$(BIN)/python -m tests.bench.serving.log_cost
 
 .PHONY: bench-serving-quick

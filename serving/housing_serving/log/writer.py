@@ -25,9 +25,9 @@ from housing_serving.log.tables import to_tables
 FLUSH_SECONDS = 2.0
 """What a killed process loses at most, while the log can be written."""
 
-FLUSH_ROWS = 5_000
-"""That are written as soon as they wait, and about as many in one file: one call on more rows would
-hold up the event loop longer, and calls on fewer cost more for each."""
+FLUSH_ROWS = 2_000
+"""That are written as soon as they wait, and about as many in one file: more rows at once take more
+memory (25 MB with 5,000) and hold up the event loop longer, and fewer cost more for each."""
 
 NICENESS = 10
 

@@ -26,7 +26,7 @@ from tests.bench.serving.servers import SWITCHED_LOG
 PAGE = Path(__file__).parents[3] / "docs" / "results" / "serving.md"
 CONNECTIONS = 32
 WARM_UP_SECONDS = 3.0
-SECONDS = 240.0
+SECONDS = 120.0
 GOAL = 0.05
 
 

@@ -23,11 +23,17 @@ def main() -> None:
     model = load_model(Path(sys.argv[1]), "1")
     rows = json.loads(Path(sys.argv[2]).read_text("utf-8"))
     found = {}
+
+    def encode(some: list[Any]) -> Any:
+        return model.encoder.clean(model.encoder.read(some))
+
     for many in (1, 32):
         parts = [rows[begin : begin + many] for begin in range(0, len(rows) - many + 1, many)]
-        encoding = microseconds(model.encoder.clean, parts) / many
-        # Few rows are answered in another way than many, which only `predict` knows.
-        found[many] = [encoding, microseconds(model.predict, parts) / many - encoding]
+        encoded = [encode(part) for part in parts]
+        found[many] = [
+            microseconds(encode, parts) / many,
+            microseconds(model.predict, encoded) / many,
+        ]
     print(json.dumps(found))
 
 
