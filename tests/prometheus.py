@@ -16,6 +16,18 @@ def program(name: str) -> Path:
     return _folder("prometheus.sh", FETCH_SECONDS) / name
 
 
+def check_metrics(text: str) -> None:
+    """Assert that promtool finds nothing to say of an exposition's names and help texts."""
+    lint = subprocess.run(
+        [program("promtool"), "check", "metrics"],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (lint.returncode, lint.stdout, lint.stderr) == (0, "", "")
+
+
 @functools.cache
 def custom_resource_definitions() -> dict[str, str]:
     """Return those of ServiceMonitor, PodMonitor and PrometheusRule as YAML, by their names.

@@ -54,7 +54,8 @@ def predictions_schema(columns: list[str]) -> pa.Schema:
     """Schema of a predictions file of a model with these input columns.
 
     `row` is the position of the listing in its request, from 0; `time` is when the request came
-    in, UTC, microseconds; `features` holds each raw value as JSON text, null where it was absent or null.
+    in, UTC, microseconds; `features` holds each raw value as JSON text, null where it was absent
+    or null.
     """
     return pa.schema(
         [

@@ -31,7 +31,7 @@ from housing_training.models.candidates import Fitter
 from housing_training.models.forest import grow_forest
 from housing_training.selection.search import search
 from housing_training.workers.crew import ALONE, Crew
-from tests.bench.other_work import OtherWork
+from tests.bench.serving.load import Watch
 from tests.bench.training_splits import (
     ROOT,
     kept_result,
@@ -98,19 +98,19 @@ def measure(what: str, places: int, killed: bool) -> Result:
         if killed:
             killing = threading.Timer(KILLED_AFTER_SECONDS, started[0].kill)
             killing.start()
-        begun, others = time.perf_counter(), OtherWork()
+        begun, watch = time.perf_counter(), Watch()
         made = work(crew)
         seconds = time.perf_counter() - begun
         if killed and killing.is_alive():
             raise SystemExit(f"the work took {seconds:.1f} s: no worker was killed in its middle")
-        used_by_others = others.cores()
+        others = watch.others()
     return {
         "work": what,
         "places": str(places),
         "pods": "killed" if killed else "unharmed",
         "cores": os.cpu_count(),
         "seconds": round(seconds, 1),
-        "others": used_by_others,
+        "others": round(others, 1),
         "digest": hashlib.sha256(made).hexdigest()[:12],
     }
 

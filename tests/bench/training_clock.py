@@ -21,7 +21,7 @@ from typing import Any
 
 from tests.bench import training_report
 from tests.bench.image_heap import heap_of_image
-from tests.bench.other_work import OtherWork
+from tests.bench.serving.load import Watch
 from tests.bench.training_splits import DATASETS, new_result, write_results
 from tests.integration.training.program import Program, task
 from tests.mlflow_server import running_server
@@ -60,9 +60,9 @@ def pairs(dataset: str, times: int, _: Path) -> list[Result]:
     results = []
     for split in range(times):
         for recipe in ("literal", "seed"):
-            others = OtherWork()
+            watch = Watch()
             found = new_result("tests.bench.training_splits", dataset, str(split), recipe)
-            results.append({**found, "others": others.cores()})
+            results.append({**found, "others": round(watch.others(), 1)})
             print(results[-1], flush=True)
     return results
 
@@ -78,7 +78,7 @@ def job(dataset: str, number: int, folder: Path) -> Result:
     name = f"{dataset}-{number}"
     given = task(path, target, name=dataset, key=name)
     given["training"] = {}  # the defaults
-    others, started, begun = OtherWork(), time.time(), time.perf_counter()
+    watch, started, begun = Watch(), time.time(), time.perf_counter()
     ended = Program(given, os.environ["MLFLOW_TRACKING_URI"], folder / name).end(MOST_SECONDS)
     seconds = time.perf_counter() - begun
     if ended.code != 0:
@@ -89,11 +89,9 @@ def job(dataset: str, number: int, folder: Path) -> Result:
         "job": number,
         "start_seconds": round(first - started, 1),
         "seconds": round(seconds, 1),
-        "stages": {
-            line["stage"]: line["seconds"] for line in ended.lines if "peak_memory_mib" in line
-        },
+        "stages": ended.stage_seconds,
         "peak_mib": max(line.get("peak_memory_mib", 0) for line in ended.lines),
-        "others": others.cores(),
+        "others": round(watch.others(), 1),
     }
     print(result, flush=True)
     return result

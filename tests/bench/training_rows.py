@@ -25,6 +25,7 @@ import psutil
 
 from housing_core.bundle import read_summary
 from housing_core.registry import Registry
+from tests.bench.clock_report import STAGES
 from tests.bench.training_splits import DATASETS, kept_result, take_over, write_results
 from tests.integration.training.program import Ended, Program, task
 from tests.mlflow_server import MlflowServer, running_server
@@ -113,9 +114,7 @@ def _train(data: Path, recipe: str, server: MlflowServer, folder: Path) -> Resul
         "seconds": round(seconds, 1),
         "cpu_seconds": round(used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime, 1),
         "peak_mib": used.ru_maxrss // 1024,
-        "stages": {
-            line["stage"]: line["seconds"] for line in ended.lines if "peak_memory_mib" in line
-        },
+        "stages": ended.stage_seconds,
         "messages": ended.messages,
     }
     if ended.code != 0:
@@ -193,9 +192,6 @@ def page(results: Sequence[Result]) -> str:
         cells = " | ".join("" if seconds is None else f"{seconds:.0f}" for seconds in stages)
         lines.append(f"| {result['recipe']} | {result['rows']:,} | {cells} |")
     return "\n".join(lines) + "\n"
-
-
-STAGES = ("read", "encode", "select", "grow", "evaluate", "register")
 
 
 def _line(result: Result, first: Result) -> str:

@@ -34,6 +34,15 @@ class Ended:
     def messages(self) -> list[str]:
         return [line["message"] for line in self.lines]
 
+    @property
+    def stage_seconds(self) -> dict[str, float]:
+        """Of each stage that ended."""
+        return {
+            line["stage"]: line["seconds"]
+            for line in self.lines
+            if "stage" in line and "seconds" in line
+        }
+
 
 class Program:
     """A running `python -m housing_training`."""

@@ -161,12 +161,7 @@ def test_the_graph_is_small_enough_to_serve(
 
 
 def test_every_line_is_json_and_says_how_far_it_is(first: Ended) -> None:
-    stages = {
-        line["stage"]: line["seconds"]
-        for line in first.lines
-        if "seconds" in line and "stage" in line
-    }
-    assert set(stages) == {"read", "encode", "select", "grow", "evaluate", "register"}
+    assert set(first.stage_seconds) == {"read", "encode", "select", "grow", "evaluate", "register"}
     assert [line["trees"] for line in first.lines if "trees" in line] == [4, 8, 12, 16, 20]
 
 
