@@ -29,8 +29,7 @@ def diagnose(since: datetime) -> list[tuple[str, str]]:
         for namespace in _namespaces(cluster, since):
             for title, arguments in LOOKS.items():
                 sections.append(_section(cluster, namespace, title, *arguments))
-            pods = cluster.kubectl("get", "pods", "-n", namespace, "-o", "name", timeout=30)
-            for pod in pods.split():
+            for pod in _pods(cluster, namespace):
                 sections.append(_section(cluster, namespace, f"log of {pod}", "logs", pod, *LOG))
     except (RuntimeError, CommandError, subprocess.TimeoutExpired) as error:
         return [("cluster", f"it could not be looked at: {error}")]
@@ -43,7 +42,14 @@ def _namespaces(cluster: Cluster, since: datetime) -> list[str]:
     names = [
         one["name"] for one in made if datetime.fromisoformat(one["creationTimestamp"]) >= since
     ]
-    return sorted({*names, SYSTEM_NAMESPACE})
+    return [SYSTEM_NAMESPACE, *sorted({*names} - {SYSTEM_NAMESPACE})]
+
+
+def _pods(cluster: Cluster, namespace: str) -> list[str]:
+    """Of those that failed last: of a long output the end is read first."""
+    found = cluster.kubectl("get", "pods", "-n", namespace, "-o", "json", timeout=30)
+    pods = sorted(json.loads(found)["items"], key=lambda pod: pod["status"]["phase"] == "Failed")
+    return [f"pod/{pod['metadata']['name']}" for pod in pods]
 
 
 def _section(cluster: Cluster, namespace: str, title: str, *arguments: str) -> tuple[str, str]:

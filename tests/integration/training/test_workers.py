@@ -1,5 +1,6 @@
 """A training on several processes: its model is that of one, whoever is killed in the middle."""
 
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,41 @@ def test_the_trees_are_those_of_one_process(resumed: int, tmp_path: Path) -> Non
     assert (
         said == ["none of 2 workers is there: the training goes on in its own pod"][: 30 - resumed]
     )
+
+
+def test_a_call_that_fails_on_a_worker_is_made_here(tmp_path: Path) -> None:
+    said: list[str] = []
+    with DaskCrew(new_crewing(tmp_path / "tls"), 1, said.append) as crew:
+        assert list(crew.map(square_here, crew.share("no"), range(4))) == [0, 1, 4, 9]
+        with pytest.raises(ValueError, match="no: 5"):
+            list(crew.map(refuse, crew.share("no"), range(5, 9)))
+    assert "a call that failed on a worker is made here: no: 2" in said
+
+
+def square_here(shared: str, number: int) -> int:
+    """The square; Dask makes its calls in threads of its own, where it fails."""
+    if threading.current_thread() is not threading.main_thread():
+        refuse(shared, number)
+    return number**2
+
+
+def refuse(shared: str, number: int) -> int:
+    raise ValueError(f"{shared}: {number}")
+
+
+def test_a_connection_that_breaks_costs_the_forest_no_tree(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def cut_once(message: str) -> None:
+        if not said:
+            client = crew._client
+            client.loop.add_callback(client.scheduler_comm.comm.abort)
+        said.append(message)
+
+    with DaskCrew(new_crewing(tmp_path / "tls"), 1, cut_once) as crew:
+        grown(crew)
+        grown(crew)
+    assert ["scheduler-connection-lost" in message for message in said] == [False, True]
 
 
 def test_a_worker_works_for_the_next_pod_of_a_training_and_ends_when_there_is_none(

@@ -10,7 +10,7 @@ import logging
 import os
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -150,17 +150,16 @@ class DaskCrew:
     @property
     def _threads(self) -> dict[str, int]:
         """Address of each worker that is there → its threads."""
-        return {
-            worker.address: worker.nthreads
-            for worker in list(self._cluster.scheduler.workers.values())
-        }
+        # A worker may go at this moment: of the sorted dictionary only the plain one is read at once.
+        workers = list(dict.values(self._cluster.scheduler.workers))
+        return {worker.address: worker.nthreads for worker in workers}
 
     def share(self, value: Any) -> Future:
         """See `Crew`; the value is not copied in this process."""
-        name = uuid.uuid4().hex
-        _held[name] = value
-        future = self._client.submit(_take, name, workers=[self._own], key=f"share-{name}")
-        finalize(future, _held.pop, name, None)
+        key = f"share-{uuid.uuid4().hex}"
+        _held[key] = value
+        future = self._client.submit(_take, key, workers=[self._own], key=key)
+        finalize(future, _held.pop, key, None)
         return future
 
     def map(
@@ -171,7 +170,42 @@ class DaskCrew:
         *,
         fills_a_worker: bool = False,
     ) -> Iterator[Result]:
-        """See `Crew`; all calls begin at once, and are given up when nobody asks for their results."""
+        """See `Crew`; all calls begin at once, and are given up when nobody asks for their results.
+
+        A call that fails is made once more, here, and raises what it raises here: whatever happens
+        to workers and connections, it costs time and not the training.
+        """
+        value, left = _held[shared.key], deque(arguments)
+        futures: deque[Future] = deque()
+        try:
+            while left:
+                if not futures:
+                    if shared.cancelled():
+                        shared = self.share(value)
+                    futures = self._submit(function, shared, left, fills_a_worker=fills_a_worker)
+                self._tell()
+                argument = left.popleft()
+                try:
+                    # What was handed over is kept by no worker.
+                    result = futures.popleft().result()
+                except Exception as error:  # noqa: BLE001 - Dask's own faults have no class
+                    self._say(f"a call that failed on a worker is made here: {error}")
+                    self._client.cancel(list(futures))
+                    futures.clear()  # the connection may have been lost, and all that was sent
+                    result = function(value, argument)
+                yield result
+        finally:
+            self._client.cancel(list(futures))
+
+    def _submit(
+        self,
+        function: Callable[[Any, Argument], Result],
+        shared: Future,
+        arguments: Collection[Argument],
+        *,
+        fills_a_worker: bool,
+    ) -> deque[Future]:
+        """The futures of the calls, in their order."""
         options: list[dict[str, Any]] = [{} for _ in arguments]
         # Dask spreads many calls evenly; few it would send to where the shared value is.
         threads = self._threads
@@ -183,17 +217,10 @@ class DaskCrew:
             for option in options:
                 option["resources"] = {WHOLE: 1}
         group = f"{function.__name__}-{uuid.uuid4().hex}"
-        futures = deque(
+        return deque(
             self._client.submit(function, shared, argument, key=(group, number), **option)
             for number, (argument, option) in enumerate(zip(arguments, options, strict=True))
         )
-        try:
-            while futures:
-                self._tell()
-                # What was handed over is kept by no worker.
-                yield futures.popleft().result()
-        finally:
-            self._client.cancel(list(futures))
 
     def _tell(self) -> None:
         """Say how many pods there are, whenever that has changed."""
@@ -209,9 +236,9 @@ class DaskCrew:
         )
 
 
-def _take(name: str) -> Any:
+def _take(key: str) -> Any:
     """What `share` holds; runs in the process that holds it."""
-    return _held[name]
+    return _held[key]
 
 
 def _places(threads: dict[str, int]) -> list[str]:
