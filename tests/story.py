@@ -27,6 +27,8 @@ FEEDBACK_SECRET = "feedback"  # a name
 FEEDBACK_TOKEN = "the-token-of-the-tests"  # of a cluster that tests made
 
 TRAINING_SECONDS = 900
+LOG_FLUSH_SECONDS = 5
+"""How long a row of the prediction log may wait for its file."""
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -99,6 +101,11 @@ class Story:
     def get(self) -> Manifest:
         """The HousingModel as it stands."""
         return self.cluster.get("housingmodel", self.name, self.namespace)
+
+    def pods(self, component: str) -> list[Manifest]:
+        """Its pods of one component, as `training` or `serving`."""
+        labels = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component={component}"
+        return self.cluster.select("pod", self.namespace, labels)
 
     def status(self) -> dict[str, Any]:
         """Its status."""

@@ -28,13 +28,21 @@ from tests.dashboards import panel_queries
 from tests.load import SteadyLoad
 from tests.operator_release import RELEASE, SYSTEM_NAMESPACE
 from tests.prometheus_server import PrometheusServer
-from tests.story import ISTANBUL, IZMIR, TARGET, Story, listings, to_csv, without_price
+from tests.story import (
+    ISTANBUL,
+    IZMIR,
+    LOG_FLUSH_SECONDS,
+    TARGET,
+    Story,
+    listings,
+    to_csv,
+    without_price,
+)
 
 pytestmark = pytest.mark.timeout(2400)
 
 FIRST_PREDICTION_SECONDS = 300  # of `kubectl apply`, images built, on two cores
 DRIFT_PREDICTIONS = 2_000
-LOG_FLUSH_SECONDS = 5
 
 
 def macro_f1(rows: Sequence[dict[str, str]], answers: Sequence[dict[str, Any]]) -> float:

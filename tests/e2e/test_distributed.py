@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.cluster_client import Cluster, CommandError, Manifest, wait_until
+from tests.cluster_client import Cluster, CommandError, wait_until
 from tests.story import ISTANBUL, Story, listings, to_csv
 
 pytestmark = pytest.mark.timeout(1200)
@@ -20,21 +20,14 @@ SMALL = {"requests": {"cpu": "50m", "memory": "256Mi"}, "limits": {"memory": "2G
 """Three pods find room on a node of two cores."""
 
 
-def pods(story: Story, component: str) -> list[Manifest]:
-    return story.cluster.select(
-        "pod",
-        story.namespace,
-        f"app.kubernetes.io/instance={story.name},app.kubernetes.io/component={component}",
-    )
-
-
 def messages(story: Story) -> list[str]:
-    """What the training has said so far."""
+    """What the training has said so far. Raises AssertionError when its pod has failed."""
     try:
-        (pod,) = pods(story, "training")
+        (pod,) = story.pods("training")
         log = story.cluster.kubectl("logs", pod["metadata"]["name"], "-n", story.namespace)
     except (ValueError, CommandError):  # not there yet, or its container is not
         return []
+    assert pod["status"]["phase"] != "Failed", log
     return [json.loads(line)["message"] for line in log.splitlines()]
 
 
@@ -67,7 +60,7 @@ def train_on_workers(
     until_said(story, "2 of 2 workers")
     until_said(story, begins)
     said = len(messages(story))
-    victim = pods(story, "training-worker")[0]["metadata"]["name"]
+    victim = story.pods("training-worker")[0]["metadata"]["name"]
     story.cluster.kubectl(
         *("delete", "pod", victim, "-n", namespace, "--force", "--grace-period=0"),
     )
@@ -80,7 +73,7 @@ def train_on_workers(
     assert status["training"]["attempt"] == 1
     story.cluster.wait_gone("job", f"{status['training']['jobName']}-w", namespace)
     wait_until(
-        lambda: (not pods(story, "training-worker"), None),
+        lambda: (not story.pods("training-worker"), None),
         what="no worker to be left",
         timeout=60,
     )

@@ -30,18 +30,10 @@ def condition(story: Story, kind: str) -> Manifest:
     return condition_of(story.get(), kind)
 
 
-def pods(story: Story, component: str) -> list[Manifest]:
-    return story.cluster.select(
-        "pod",
-        story.namespace,
-        f"app.kubernetes.io/instance={story.name},app.kubernetes.io/component={component}",
-    )
-
-
 def production_pod(story: Story) -> str:
     (pod,) = [
         pod["metadata"]["name"]
-        for pod in pods(story, "serving")
+        for pod in story.pods("serving")
         if pod["metadata"]["labels"]["housing-operator.dev/track"] == "production"
         and "deletionTimestamp" not in pod["metadata"]
     ]
@@ -84,7 +76,7 @@ def test_a_killed_training_pod_goes_on_from_its_last_checkpoint(small: Story) ->
 
     def checkpoints() -> list[Manifest]:
         try:
-            (pod,) = pods(story, "training")
+            (pod,) = story.pods("training")
             name = pod["metadata"]["name"]
             log = story.cluster.kubectl("logs", name, "-n", story.namespace)
         except (ValueError, CommandError):  # not there yet, or its container is not
@@ -94,7 +86,7 @@ def test_a_killed_training_pod_goes_on_from_its_last_checkpoint(small: Story) ->
 
     while len(checkpoints()) < 2:
         time.sleep(0.5)
-    (victim,) = pods(story, "training")
+    (victim,) = story.pods("training")
     story.cluster.kubectl(
         *("delete", "pod", victim["metadata"]["name"], "-n", story.namespace),
         *("--force", "--grace-period=0"),
@@ -174,7 +166,7 @@ def test_mlflow_away_when_training_ends_costs_time_and_nothing_else(small: Story
     )
     story.add_listings("a.csv", to_csv(listings(ISTANBUL)[::9][:ROWS]))
     story.apply()
-    story.wait("the training has begun", lambda s: bool(pods(story, "training")))
+    story.wait("the training has begun", lambda s: bool(story.pods("training")))
     with scaled_to_zero(small.cluster, MLFLOW):
         time.sleep(25)
     story.wait_for_production("1")

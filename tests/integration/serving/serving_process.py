@@ -75,7 +75,12 @@ class ServingProcess:
                 stderr=subprocess.STDOUT,
             )
         self.client = httpx.Client(base_url=self.url, timeout=30)
-        self.wait_until(self._listens if listens else self._handles_sigterm, START_SECONDS)
+        try:
+            self.wait_until(self._listens if listens else self._handles_sigterm, START_SECONDS)
+        except BaseException:  # nobody else could end it
+            self.process.kill()
+            self.process.wait()
+            raise
 
     def health(self) -> ServingHealth:
         """What `/health` says, as the operator reads it."""
