@@ -101,46 +101,59 @@ def test_every_default_of_the_types_is_a_default_of_the_crd(served: Cluster) -> 
 def test_a_new_default_reaches_no_object_that_was_written_before(served: Cluster) -> None:
     """The API server writes defaults into what it stores, so that an upgrade trains nothing again.
 
-    A write of the status alone does it as well, to an object that is older than the field.
+    A write of the status alone does it as well, to an object that is older than the field. This is
+    a CRD of its own name, since other tests need today's at the same time.
     """
-    today = yaml.safe_load((ROOT / "manifests" / "crd.yaml").read_text())
-    without, former = copy.deepcopy(today), copy.deepcopy(today)
-    for crd, default in ((without, None), (former, "seed")):
-        (version,) = crd["spec"]["versions"]
-        training = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
-        recipe = training["training"]["properties"]["recipe"]
-        assert recipe.pop("default") == "auto"
-        if default:
-            recipe["default"] = default
     names = ("created-before-the-field", "created-with-the-former-default", "created-today")
+    model = {**minimal(), "kind": "TestedModel"}
     try:
-        for name, crd in zip(names, (without, former, today), strict=True):
-            served.apply(crd)
-            _until_served(served, crd)
-            served.apply({**minimal(), "metadata": {"name": name}}, namespace=NAMESPACE)
-            if crd is former:  # the operator writes the status of each object it meets
+        for name, default in zip(names, (None, "seed", "auto"), strict=True):
+            served.apply(_crd_of_tested_models(default))
+            deadline = time.monotonic() + 30
+            while not _fills_in(served, model, default):
+                assert time.monotonic() < deadline, f"the API server does not fill in {default}"
+                time.sleep(0.2)
+            served.apply({**model, "metadata": {"name": name}}, namespace=NAMESPACE)
+            if default == "seed":  # the operator writes the status of each object it meets
                 for known in names[:2]:
                     served.kubectl(
-                        *("patch", "hm", known, "-n", NAMESPACE, "--subresource=status"),
+                        *("patch", "testedmodel", known, "-n", NAMESPACE, "--subresource=status"),
                         *("--type=merge", "-p", '{"status": {"observedGeneration": 1}}'),
                     )
+        recipes = [
+            served.get("testedmodel", name, NAMESPACE)["spec"]["training"]["recipe"]
+            for name in names
+        ]
     finally:
-        served.apply(today)
-    recipes = [
-        served.get("housingmodel", name, NAMESPACE)["spec"]["training"]["recipe"] for name in names
-    ]
+        served.delete("crd", "testedmodels.housing-operator.dev", "")
     assert recipes == ["seed", "seed", "auto"]
 
 
-def _until_served(cluster: Cluster, crd: Manifest) -> None:
-    """Return once the API server fills in this CRD's own default of the recipe."""
+def _crd_of_tested_models(default: str | None) -> Manifest:
+    """Today's CRD by another name, with this default of the recipe."""
+    crd: Manifest = yaml.safe_load((ROOT / "manifests" / "crd.yaml").read_text())
+    crd["metadata"]["name"] = "testedmodels.housing-operator.dev"
+    crd["spec"]["names"] = {
+        "kind": "TestedModel",
+        "listKind": "TestedModelList",
+        "plural": "testedmodels",
+        "singular": "testedmodel",
+    }
     (version,) = crd["spec"]["versions"]
     spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
-    wanted = spec["training"]["properties"]["recipe"].get("default")
-    deadline = time.monotonic() + 30
-    while dry_run(cluster, minimal())["spec"]["training"].get("recipe") != wanted:
-        assert time.monotonic() < deadline, "the API server still has the former CRD"
-        time.sleep(0.2)
+    recipe = spec["training"]["properties"]["recipe"]
+    assert recipe.pop("default") == "auto"
+    if default:
+        recipe["default"] = default
+    return crd
+
+
+def _fills_in(cluster: Cluster, model: Manifest, default: str | None) -> bool:
+    try:
+        found: str | None = dry_run(cluster, model)["spec"]["training"].get("recipe")
+    except CommandError:  # the kind is not served yet
+        return False
+    return found == default
 
 
 MISTAKES = [
