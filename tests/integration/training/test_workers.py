@@ -114,7 +114,7 @@ def test_a_call_that_fails_on_a_worker_is_made_here(tmp_path: Path) -> None:
         assert list(crew.map(square_here, crew.share("no"), range(4))) == [0, 1, 4, 9]
         with pytest.raises(ValueError, match="no: 5"):
             list(crew.map(refuse, crew.share("no"), range(5, 9)))
-    assert "a call that failed on a worker is made here: no: 2" in said
+    assert "a call that failed is made in this pod: ValueError: no: 2" in said
 
 
 def square_here(shared: str, number: int) -> int:
