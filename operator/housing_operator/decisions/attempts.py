@@ -293,29 +293,31 @@ def _attempt_failed(draft: Draft, training: TrainingStatus, message: str) -> Non
 def _registered(draft: Draft, training: TrainingStatus, version: str) -> None:
     registry = draft.observation.registry
     facts = registry.facts.get(version) if registry else None
-    _end(draft, training, outcome="Registered", version=version, message="")
+    message = f"version {version} is registered{_facts(facts.summary if facts else None)}"
+    _end(draft, training, outcome="Registered", version=version, message=message)
     if facts is not None and facts.inputs is not None:
         draft.update(inputs=facts.inputs)
         for warning in facts.inputs.warnings:
             draft.warn("CheckTheData", f"version {version}: {warning}")
     draft.update_retraining(failures=0)
     draft.remember("Registered", version, trigger=training.trigger)
-    summary = facts.summary if facts else None
-    draft.normal("VersionRegistered", f"version {version} is registered{_score(summary)}")
+    draft.normal("VersionRegistered", message)
     if version != draft.production_version and not draft.is_rejected(version):
         draft.update(
             candidate=Candidate(version=version, step="Gates", since=format_time(draft.now))
         )
 
 
-def _score(summary: Summary | None) -> str:
+def _facts(summary: Summary | None) -> str:
     if summary is None:
         return ""
-    shown = f", macro F1 {summary.scores.macro_f1:.4f} on the holdout"
-    if summary.intervals is None:
-        return shown
-    within = summary.intervals.macro_f1
-    return f"{shown} (95 % interval {within.low:.4f} to {within.high:.4f})"
+    text = f", macro F1 {summary.scores.macro_f1:.4f} on the holdout"
+    if summary.intervals is not None:
+        within = summary.intervals.macro_f1
+        text += f" (95 % interval {within.low:.4f} to {within.high:.4f})"
+    if summary.feedback_rows:
+        text += f"; {summary.feedback_rows} of the {summary.rows} rows came to /feedback"
+    return text
 
 
 def _no_new_data(

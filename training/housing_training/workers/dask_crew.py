@@ -189,7 +189,9 @@ class DaskCrew:
                     # What was handed over is kept by no worker.
                     result = futures.popleft().result()
                 except Exception as error:  # noqa: BLE001 - Dask's own faults have no class
-                    self._say(f"a call that failed is made in this pod: {type(error).__name__}: {error}")
+                    self._say(
+                        f"a call that failed is made in this pod: {type(error).__name__}: {error}"
+                    )
                     self._client.cancel(list(futures))
                     futures.clear()  # the connection may have been lost, and all that was sent
                     result = function(value, argument)

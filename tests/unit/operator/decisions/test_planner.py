@@ -194,6 +194,20 @@ def test_a_warning_of_a_version_is_told_once_and_stays_in_status():
     assert world.status["inputs"]["warnings"] == [warning]
 
 
+def test_status_and_event_say_how_many_rows_came_to_feedback():
+    world = World()
+    world.step()
+    number = world.train()
+    facts = world.facts[number]
+    summary = facts.summary.model_copy(update={"feedback_rows": 30})
+    world.facts[number] = replace(facts, summary=summary)
+    (told,) = (
+        event.message for event in world.step().events if event.reason == "VersionRegistered"
+    )
+    assert told.endswith("; 30 of the 1000 rows came to /feedback")
+    assert world.status["training"]["message"] == told
+
+
 def test_of_two_versions_with_one_key_the_lower_counts():
     world = World()
     world.step()
