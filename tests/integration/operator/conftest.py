@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -46,9 +48,12 @@ def operator(
 
 @pytest.fixture
 def models(cluster: Cluster, namespace: str, operator: OperatorProcess) -> Iterator[Models]:
-    """HousingModels and their operator, whose log is shown beside a test that fails."""
+    """HousingModels and their operator, whose log and metrics are shown beside a test that fails."""
     yield Models(cluster, namespace, operator)
     print(operator.tail())
+    with suppress(OSError):  # it may not run
+        # A log without a line may be of an operator that saw no event, or was stuck in a call.
+        print(*re.findall(r"^housing_operator_.*", operator.metrics(), re.MULTILINE), sep="\n")
 
 
 @pytest.fixture
