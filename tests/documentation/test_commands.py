@@ -27,7 +27,7 @@ kubectl() {
   case " $* " in
     *" port-forward "*)
       local port=${!#}; port=${port%%:*}
-      (trap 'kill $!; exit' TERM; while :; do command kubectl "$@" >/dev/null & wait $!; done) &
+      (trap 'kill $!; wait $!; exit' TERM; while :; do command kubectl "$@" >/dev/null & wait $!; done) &
       for _ in $(seq 60); do (: </dev/tcp/localhost/$port) 2>/dev/null && return; sleep 0.5; done
       return 1 ;;
     *) command kubectl "$@" ;;
