@@ -109,7 +109,12 @@ PAGES = (
     ),
     Page(
         "docs/how-to/monitor.md",
-        before={"helm upgrade": 'kubectl apply --server-side -f "$(tests/prometheus_crds.sh)"'},
+        before={
+            "helm upgrade": """
+                kubectl apply --server-side -f "$(tests/prometheus_crds.sh)"
+                kubectl wait --for=condition=Established crd --all
+                """
+        },
     ),
     Page(
         "docs/install.md",
