@@ -109,12 +109,10 @@ PAGES = (
     ),
     Page(
         "docs/how-to/monitor.md",
-        before={
-            "helm upgrade": """
+        before={"helm upgrade": """
                 kubectl apply --server-side -f "$(tests/prometheus_crds.sh)"
                 kubectl wait --for=condition=Established crd --all
-                """
-        },
+                """},
     ),
     Page(
         "docs/install.md",
