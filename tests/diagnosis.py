@@ -42,7 +42,7 @@ def _namespaces(cluster: Cluster, since: datetime) -> list[str]:
     names = [
         one["name"] for one in made if datetime.fromisoformat(one["creationTimestamp"]) >= since
     ]
-    return [SYSTEM_NAMESPACE, *sorted({*names} - {SYSTEM_NAMESPACE})]
+    return [SYSTEM_NAMESPACE, *sorted(set(names) - {SYSTEM_NAMESPACE})]
 
 
 def _pods(cluster: Cluster, namespace: str) -> list[str]:

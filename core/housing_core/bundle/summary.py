@@ -114,3 +114,10 @@ class Summary(Part):
     intervals: ScoreIntervals | None = None
     baseline_intervals: ScoreIntervals | None = None
     warnings: list[str] = []
+
+    @property
+    def feedback_in_words(self) -> str:
+        """The end of a sentence about the version; empty when no row came to `/feedback`."""
+        if not self.feedback_rows:
+            return ""
+        return f"; {self.feedback_rows} of the {self.rows} rows came to /feedback"

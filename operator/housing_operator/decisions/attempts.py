@@ -293,7 +293,7 @@ def _attempt_failed(draft: Draft, training: TrainingStatus, message: str) -> Non
 def _registered(draft: Draft, training: TrainingStatus, version: str) -> None:
     registry = draft.observation.registry
     facts = registry.facts.get(version) if registry else None
-    message = f"version {version} is registered{_facts(facts.summary if facts else None)}"
+    message = f"version {version} is registered{_in_words(facts.summary if facts else None)}"
     _end(draft, training, outcome="Registered", version=version, message=message)
     if facts is not None and facts.inputs is not None:
         draft.update(inputs=facts.inputs)
@@ -308,16 +308,14 @@ def _registered(draft: Draft, training: TrainingStatus, version: str) -> None:
         )
 
 
-def _facts(summary: Summary | None) -> str:
+def _in_words(summary: Summary | None) -> str:
     if summary is None:
         return ""
     text = f", macro F1 {summary.scores.macro_f1:.4f} on the holdout"
     if summary.intervals is not None:
         within = summary.intervals.macro_f1
         text += f" (95 % interval {within.low:.4f} to {within.high:.4f})"
-    if summary.feedback_rows:
-        text += f"; {summary.feedback_rows} of the {summary.rows} rows came to /feedback"
-    return text
+    return text + summary.feedback_in_words
 
 
 def _no_new_data(

@@ -85,7 +85,7 @@ def description(card: str, warnings: Sequence[str]) -> str:
 
 
 def in_a_sentence(version: str, summary: Summary) -> str:
-    """How good a version is, what it is and how it compares, for status and log."""
+    """How good a version is, what it is and how it compares, for log and run."""
     text = (
         f"version {version}: macro F1 {summary.scores.macro_f1:.3f} on "
         f"{summary.holdout_rows} rows ({summary.baseline_name} {summary.baseline.macro_f1:.3f})"
@@ -93,8 +93,7 @@ def in_a_sentence(version: str, summary: Summary) -> str:
     if summary.intervals is not None:
         within = summary.intervals.macro_f1
         text += f", 95 % interval {within.low:.3f} to {within.high:.3f}"
-    if summary.feedback_rows:
-        text += f"; {summary.feedback_rows} of the {summary.rows} rows came to /feedback"
+    text += summary.feedback_in_words
     if summary.recipe is not None:
         text += f"; {summary.recipe.in_words()}"
     if summary.comparison is not None:
