@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -79,6 +80,46 @@ def https_server(folder: Path, keys: Path) -> Iterator[HttpsServer]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield HttpsServer(f"https://localhost:{server.server_port}", certificate)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class _Empty(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+class _MutualTlsServer(ThreadingHTTPServer):
+    """Shakes hands in the thread of each connection: many may come at once."""
+
+    request_queue_size = 128
+    context: ssl.SSLContext
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        with self.context.wrap_socket(request, server_side=True) as connection:
+            _Empty(connection, client_address, self)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: what is wrong with a connection, its client says."""
+
+
+@contextmanager
+def mutual_tls_server(certificate: Path, key: Path) -> Iterator[str]:
+    """Answer each request of clients that have the certificate; gives the URL."""
+    server = _MutualTlsServer(("127.0.0.1", 0), _Empty)
+    server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.context.load_cert_chain(certificate, key)
+    server.context.load_verify_locations(certificate)
+    server.context.verify_mode = ssl.CERT_REQUIRED
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"https://localhost:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

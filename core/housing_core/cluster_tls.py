@@ -8,6 +8,7 @@ key usage extension" (kubernetes-client/python#2394). The chain, the dates and t
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -17,13 +18,34 @@ def accept_plain_authority(context: ssl.SSLContext) -> ssl.SSLContext:
     return context
 
 
+class _SharedContext(ssl.SSLContext):
+    """A client's context for threads that connect at the same time.
+
+    OpenSSL crashes the process when a context is changed while a connection is made with it, and
+    urllib3 changes the one that it was given for every connection (urllib3#3036).
+    """
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Change nothing: HTTP/1.1 is what a server speaks that is not asked."""
+
+
 def accept_plain_authority_in(client: Any) -> Any:
-    """Return the `kubernetes.client.ApiClient`, no longer insisting on an authority's extensions."""
+    """Return the `kubernetes.client.ApiClient`, no longer insisting on an authority's extensions.
+
+    Its threads may connect at the same time.
+    """
     settings = client.configuration
     if settings.verify_ssl:
-        context = ssl.create_default_context(cafile=settings.ssl_ca_cert)
+        context = _SharedContext(ssl.PROTOCOL_TLS_CLIENT)
+        if settings.ssl_ca_cert or settings.ca_cert_data:
+            context.load_verify_locations(settings.ssl_ca_cert, cadata=settings.ca_cert_data)
+        else:
+            context.load_default_certs()
         if settings.cert_file:
             context.load_cert_chain(settings.cert_file, settings.key_file)
         pool = client.rest_client.pool_manager.connection_pool_kw
         pool["ssl_context"] = accept_plain_authority(context)
+        # What is named here, urllib3 would load into the context at every connection.
+        for loaded in ("ca_certs", "ca_cert_data", "cert_file", "key_file"):
+            pool.pop(loaded)
     return client

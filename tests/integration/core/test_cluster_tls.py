@@ -6,6 +6,8 @@ import contextlib
 import datetime
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,28 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from housing_core.cluster_tls import accept_plain_authority
+from tests.https_server import mutual_tls_server, write_certificate
+
+MANY_CONNECTIONS = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from kubernetes import client
+from housing_core.cluster_tls import accept_plain_authority_in
+
+url, certificate, key = sys.argv[1:]
+settings = client.Configuration()
+settings.ssl_ca_cert = settings.cert_file = certificate
+settings.key_file = key
+settings.connection_pool_maxsize = 16
+pool = accept_plain_authority_in(client.ApiClient(settings)).rest_client.pool_manager
+
+def ask(_):
+    return pool.request("GET", url, headers={"Connection": "close"}, retries=False).status
+
+with ThreadPoolExecutor(16) as threads:
+    print(*set(threads.map(ask, range(300))))
+"""
+"""A program of its own, since it may crash."""
 
 
 def _name(text: str) -> x509.Name:
@@ -101,3 +125,16 @@ def test_ours_takes_it_but_no_other_host_and_no_other_authority(
         )
     with pytest.raises(ssl.SSLCertVerificationError, match=r"self-signed|unable to get"):
         _connect(accept_plain_authority(ssl.create_default_context()), port, "localhost")
+
+
+def test_threads_that_connect_at_the_same_time_all_get_an_answer(tmp_path: Path) -> None:
+    # What urllib3 does to a context that threads share ends a process (urllib3#3036), or leaves it waiting for ever.
+    certificate, key = write_certificate(tmp_path)
+    with mutual_tls_server(certificate, key) as url:
+        command = [sys.executable, "-X", "faulthandler", "-c", MANY_CONNECTIONS]
+        given = [url, str(certificate), str(key)]
+        ended = subprocess.run(
+            [*command, *given], check=False, capture_output=True, text=True, timeout=120
+        )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert ended.stdout.split() == ["200"]

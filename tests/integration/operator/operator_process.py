@@ -33,6 +33,7 @@ class OperatorProcess:
             "HOUSING_SERVING_IMAGE": "example.com/serving:1",
             "HOUSING_MONITORING_IMAGE": "example.com/monitoring:1",
             "HOUSING_WATCH_NAMESPACES": namespace,
+            "PYTHONFAULTHANDLER": "1",  # as in its image
         }
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -85,8 +86,10 @@ class OperatorProcess:
         return sum(float(line.rpartition(" ")[2]) for line in found)
 
     def tail(self) -> str:
-        """Return the end of its log."""
-        return self.log.read_text(errors="replace")[-6000:]
+        """Return the end of its log, and how it ended where nobody had ended it."""
+        ended = self._process.poll() if self._process else None
+        last_line = "" if ended is None else f"the operator ended by itself, with {ended}\n"
+        return self.log.read_text(errors="replace")[-6000:] + last_line
 
     def _end(self, how: signal.Signals) -> int:
         process, self._process = self._process, None
