@@ -115,6 +115,8 @@ async def operate(settings: Settings, health_port: int) -> None:
     prometheus_client.REGISTRY.register(models)
     try:
         await check_installed(kube, settings.watched_namespaces)
+        watched = ", ".join(settings.watched_namespaces) or "all namespaces"
+        log.info("%s: watching the HousingModels of %s", __version__, watched)
         connector = aiohttp.TCPConnector(force_close=True)
         async with aiohttp.ClientSession(connector=connector) as http:
             observer = Observer(kube, RegistryView(registry), http)
@@ -191,8 +193,9 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     logs.configure()
-    # What kopf tells of every event is of no use here.
+    # What kopf tells of every event is of no use here; which signal ends it is.
     logging.getLogger("kopf").setLevel(logging.WARNING)
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.INFO)
     try:
         settings = Settings.from_environment(os.environ)
         prometheus_client.start_http_server(arguments.metrics_port, every_address())

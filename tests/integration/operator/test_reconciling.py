@@ -302,6 +302,9 @@ def test_probe_and_metrics_answer_on_every_address(models, name):
     assert models.operator.metric("housing_operator_reconcile_duration_seconds_count") >= 1
 
 
-def test_a_signal_ends_it_well(models):
+def test_a_signal_ends_it_well_and_its_log_says_what_it_watched_and_what_ended_it(models):
     assert models.operator.stop() == 0
+    said = models.operator.tail()
+    assert f"watching the HousingModels of {models.namespace}" in said
+    assert "Signal SIGTERM is received" in said
     models.operator.start()
