@@ -207,7 +207,8 @@ $(BIN)/uv:
 
 .venv/.synced: $(BIN)/uv tests/requirements.txt core/build-requirements.txt pyproject.toml
 	@echo "installing the locked dependencies into .venv"
-	@$(UV) sync --quiet --require-hashes tests/requirements.txt
+	@# Compiled at once: where PYTHONDONTWRITEBYTECODE is set, each start of a program would compile them anew.
+	@$(UV) sync --quiet --compile-bytecode --require-hashes tests/requirements.txt
 	@$(UV) install --quiet --no-deps --build-constraints core/build-requirements.txt --editable .
 	@touch $@
 
