@@ -159,7 +159,9 @@ def environment(name: str, requirements: Path, project: Path | None = None) -> P
     Raises CalledProcessError when it cannot be installed with this Python.
     """
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    made_from = requirements.read_bytes() + f"{version} {project}".encode()
+    # Compiled, as libraries are in images: a start reads them and compiles nothing.
+    install = ("pip", "sync", "--quiet", "--compile-bytecode", "--require-hashes")
+    made_from = requirements.read_bytes() + f"{version} {project} {install}".encode()
     digest = hashlib.sha256(made_from).hexdigest()[:12]
     folder = cache_folder() / f"{name}-{digest}"
     python = folder / "bin" / "python"
@@ -170,19 +172,17 @@ def environment(name: str, requirements: Path, project: Path | None = None) -> P
             [uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder], check=True
         )
         subprocess.run(
-            [uv, "pip", "sync", "--quiet", "--require-hashes", requirements],
+            [uv, *install, requirements],
             env={**os.environ, "VIRTUAL_ENV": str(folder)},
             check=True,
         )
         if project:
             constraints = ROOT / "core" / "build-requirements.txt"
-            install = (
-                *("pip", "install", "--quiet", "--no-deps"),
-                "--build-constraints",
-                constraints,
-            )
             subprocess.run(
-                [uv, *install, "--editable", project],
+                [
+                    *(uv, "pip", "install", "--quiet", "--no-deps"),
+                    *("--build-constraints", constraints, "--editable", project),
+                ],
                 env={**os.environ, "VIRTUAL_ENV": str(folder)},
                 check=True,
             )
