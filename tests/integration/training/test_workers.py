@@ -128,12 +128,20 @@ def refuse(shared: str, number: int) -> int:
     raise ValueError(f"{shared}: {number}")
 
 
-def test_a_connection_that_breaks_costs_the_forest_no_tree(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dask_connects_again", [True, False])
+def test_a_connection_that_breaks_costs_the_forest_no_tree(
+    dask_connects_again: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said: list[str] = []
+
+    async def in_vain(*_: Any, **__: Any) -> None:
+        raise AssertionError  # as Dask does when a result comes before the scheduler's welcome
 
     def cut_once(message: str) -> None:
         if not said:
             client = crew._client
+            if not dask_connects_again:
+                monkeypatch.setattr(client, "_ensure_connected", in_vain)
             client.loop.add_callback(client.scheduler_comm.comm.abort)
         said.append(message)
 

@@ -11,6 +11,7 @@ import os
 import uuid
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -53,6 +54,9 @@ OWN = "job"
 
 WHOLE = "whole-worker"
 """Of which each worker has one: a call that fills a worker takes it."""
+
+LOOK_SECONDS = 10.0
+"""How often whoever waits for a result looks whether it can still come."""
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -137,15 +141,23 @@ class DaskCrew:
             security=tls,
             silence_logs=False,
         )
-        self._client = Client(self._cluster, set_as_default=False)
+        self._tls = tls
+        self._client = self._connected()
         self._own = self._cluster.workers[OWN].address
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.close()
+        _close(self._client)
         self._cluster.close()
+
+    def _connected(self) -> Client:
+        """A client with a loop and connections of its own: it can be replaced by another."""
+        # The scheduler is in this process, and answers as soon as it has the time.
+        return Client(
+            self._cluster.scheduler_address, timeout="1m", security=self._tls, set_as_default=False
+        )
 
     @property
     def _threads(self) -> dict[str, int]:
@@ -180,24 +192,44 @@ class DaskCrew:
         try:
             while left:
                 if not futures:
-                    if shared.cancelled():
+                    if shared.client is not self._client or shared.cancelled():
                         shared = self.share(value)
                     futures = self._submit(function, shared, left, fills_a_worker=fills_a_worker)
                 self._tell()
                 argument = left.popleft()
                 try:
                     # What was handed over is kept by no worker.
-                    result = futures.popleft().result()
+                    result = self._result(futures.popleft())
                 except Exception as error:  # noqa: BLE001 - Dask's own faults have no class
                     self._say(
                         f"a call that failed is made in this pod: {type(error).__name__}: {error}"
                     )
                     self._client.cancel(list(futures))
                     futures.clear()  # the connection may have been lost, and all that was sent
+                    self._replace_a_lost_client()
                     result = function(value, argument)
                 yield result
         finally:
             self._client.cancel(list(futures))
+
+    def _result(self, future: Future) -> Any:
+        while True:
+            try:
+                return future.result(timeout=LOOK_SECONDS)
+            except TimeoutError:
+                if future.done():
+                    raise
+                if self._client.status != "running":
+                    raise ConnectionError("the connection to the scheduler is lost") from None
+
+    def _replace_a_lost_client(self) -> None:
+        """Connect anew, where Dask has not done so itself.
+
+        It gives up, with no word to whoever waits, when results come while it connects again.
+        """
+        if self._client.status != "running":
+            _close(self._client)
+            self._client = self._connected()
 
     def _submit(
         self,
@@ -236,6 +268,12 @@ class DaskCrew:
             if len(threads) > 1
             else f"none of {self._workers} workers is there: the training goes on in its own pod"
         )
+
+
+def _close(client: Client) -> None:
+    """Close it; one whose connection was lost may raise what it met when that happened."""
+    with suppress(Exception):
+        client.close()
 
 
 def _take(key: str) -> Any:
