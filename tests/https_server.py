@@ -70,6 +70,16 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
+def _running(server: ThreadingHTTPServer) -> Iterator[str]:
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"https://localhost:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
 def https_server(folder: Path, keys: Path) -> Iterator[HttpsServer]:
     """Serve a folder on the loopback interface; certificate and key are written into `keys`."""
     certificate, key = write_certificate(keys)
@@ -77,12 +87,8 @@ def https_server(folder: Path, keys: Path) -> Iterator[HttpsServer]:
     context.load_cert_chain(certificate, key)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(folder)))
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield HttpsServer(f"https://localhost:{server.server_port}", certificate)
-    finally:
-        server.shutdown()
-        server.server_close()
+    with _running(server) as url:
+        yield HttpsServer(url, certificate)
 
 
 class _Empty(BaseHTTPRequestHandler):
@@ -117,12 +123,8 @@ def mutual_tls_server(certificate: Path, key: Path) -> Iterator[str]:
     server.context.load_cert_chain(certificate, key)
     server.context.load_verify_locations(certificate)
     server.context.verify_mode = ssl.CERT_REQUIRED
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"https://localhost:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with _running(server) as url:
+        yield url
 
 
 def write_certificate(folder: Path) -> tuple[Path, Path]:

@@ -22,6 +22,8 @@ def test_a_client_that_checks_gets_such_a_context() -> None:
     connected = accept_plain_authority_in(client.ApiClient(client.Configuration()))
     context = connected.rest_client.pool_manager.connection_pool_kw["ssl_context"]
     assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert context.verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN
     assert not context.verify_flags & ssl.VERIFY_X509_STRICT
 
 
